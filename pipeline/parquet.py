@@ -1,0 +1,82 @@
+"""Parquet files whose bytes depend on their rows alone, not on the pieces in which the rows came.
+
+Rows are buffered into row groups that end after a fixed number of rows or of payload bytes, whichever comes first.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+ROW_GROUP_ROWS = 65_536
+ROW_GROUP_BYTES = 64 << 20
+
+
+def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Bytes of variable length in each row, int64 [N]."""
+    total = np.zeros(len(table), np.int64)
+    for column in table.columns:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_binary(column.type):
+            total += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    return total
+
+
+class ParquetSink:
+    """Writes one Parquet file, zstd-compressed, row group by row group.
+
+    Errors of the file system pass through as OSError with their errno: the file is opened by Python, not by Arrow.
+
+    Args:
+        path: Where to write; must not be read before `close` has returned.
+        schema: Of every table that will be written.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._file = path.open("wb")
+        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
+        self._schema = schema
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows."""
+        row_bytes = np.cumsum(_row_bytes(table))
+        start = 0
+        while start < len(table):
+            before = int(row_bytes[start - 1]) if start else 0
+            by_bytes = int(np.searchsorted(row_bytes, before + ROW_GROUP_BYTES - self._pending_bytes)) + 1
+            stop = min(len(table), start + ROW_GROUP_ROWS - self._pending_rows, max(by_bytes, start + 1))
+            self._pending.append(table.slice(start, stop - start))
+            self._pending_rows += stop - start
+            self._pending_bytes += int(row_bytes[stop - 1]) - before
+            if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
+                self._flush()
+            start = stop
+
+    def _flush(self) -> None:
+        group = pa.concat_tables(self._pending).combine_chunks()
+        self._writer.write_table(group, row_group_size=max(1, len(group)))
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+    def close(self, metadata: Mapping[str, str]) -> None:
+        """Write what is buffered and the footer, and make the file durable.
+
+        Args:
+            metadata: Key-value metadata of the file.
+        """
+        if self._pending:
+            self._flush()
+        self._writer.add_key_value_metadata(dict(metadata))
+        self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file without finishing it; for clean-up after an error."""
+        self._file.close()

@@ -1,0 +1,98 @@
+"""The quarantine: every record that did not become a row, whole, with where it was and why. And the law that counts them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import InputError, LawError
+from pipeline.parquet import ParquetSink
+
+BLANK_TEXT, BLANK_LABEL, UNKNOWN_LABEL, INVALID_ENCODING = "blank_text", "blank_label", "unknown_label", "invalid_encoding"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("record", pa.int64(), nullable=False),  # 0-based, the header not counted
+        pa.field("line", pa.int64(), nullable=False),  # 1-based physical line where the record starts
+        pa.field("byte_offset", pa.int64(), nullable=False),  # in the decompressed file
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("raw", pa.binary(), nullable=False),  # the whole record as stored, without its line ending
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One record that goes to quarantine; its fields are the columns of `SCHEMA`."""
+
+    source: str
+    record: int
+    line: int
+    byte_offset: int
+    reason: str
+    raw: bytes
+
+
+class QuarantineWriter:
+    """Writes rejects to a Parquet file that exists only when there is at least one.
+
+    Args:
+        path: Where to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.num_rows = 0
+        self.reasons: dict[str, int] = {}
+        self._sink: ParquetSink | None = None
+
+    def write(self, rejects: list[Reject]) -> None:
+        """Append rejects."""
+        if not rejects:
+            return
+        if self._sink is None:
+            self._sink = ParquetSink(self.path, SCHEMA)
+        columns = zip(*((r.source, r.record, r.line, r.byte_offset, r.reason, r.raw) for r in rejects), strict=True)
+        self._sink.write(pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA))
+        self.num_rows += len(rejects)
+        for reject in rejects:
+            self.reasons[reject.reason] = self.reasons.get(reject.reason, 0) + 1
+
+    def close(self) -> bool:
+        """Finish the file and make it durable; returns whether there is one."""
+        if self._sink is None:
+            return False
+        self._sink.close({})
+        return True
+
+    def describe(self) -> str:
+        """The reasons with their counts, most frequent first, as in ``blank_text 3, bad_quote 1``."""
+        return ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0])))
+
+
+def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) -> None:
+    """Hold the law of the house: rows in = rows out + rows quarantined.
+
+    Raises:
+        LawError: They differ; nothing may be published.
+    """
+    if rows_in != rows_out + rows_quarantined:
+        raise LawError(
+            f"{where}: {rows_in:,} rows came in, but {rows_out:,} + {rows_quarantined:,} went out or to quarantine; "
+            "nothing was published; this is a defect of charmill, please report it with the file"
+        )
+
+
+def check_share(where: str, rows_in: int, writer: QuarantineWriter, max_quarantined: float) -> None:
+    """Refuse to publish when too many records were quarantined.
+
+    Raises:
+        InputError: The share is above max_quarantined.
+    """
+    if writer.num_rows > max_quarantined * rows_in:
+        raise InputError(
+            f"{where}: {writer.num_rows:,} of {rows_in:,} records are malformed or blank ({writer.describe()}), "
+            f"more than --max-quarantined {max_quarantined:g}; nothing was published; "
+            "look at the quarantine, or check --columns, --delimiter and --encoding"
+        )

@@ -1,0 +1,54 @@
+"""Recognises what is not CSV text in UTF-8 from its first bytes, so that it is refused and never read as garbage."""
+
+import codecs
+
+SNIFF_BYTES = 1 << 16
+
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "UTF-32", "--encoding utf-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32", "--encoding utf-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16", "--encoding utf-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16", "--encoding utf-16"),
+)
+_FORMATS = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or export it as CSV"),
+    (b"PAR1", "a Parquet file", "export it as CSV"),
+    (b"SQLite format 3\0", "an SQLite database", "export a table as CSV"),
+    (b"%PDF-", "a PDF", "export its table as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "export it as CSV"),
+    (b"BZh", "bzip2 data", "unpack it, or pack it with gzip or zstd"),
+    (b"\xfd7zXZ\0", "xz data", "unpack it, or pack it with gzip or zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it, or pack it with gzip or zstd"),
+    (b"\x1f\x8b", "gzip data within compressed data", "unpack it once"),
+    (b"\x28\xb5\x2f\xfd", "zstd data within compressed data", "unpack it once"),
+)
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_MAX_CONTROL_SHARE = 0.1
+_MIN_ZERO_SHARE = 0.7  # Of every other byte: what UTF-16 makes of text that is mostly ASCII.
+
+
+def describe_foreign(head: bytes) -> tuple[str, str] | None:
+    """Tell what the beginning of an input is, if it is not text in UTF-8 or another encoding that contains ASCII.
+
+    Args:
+        head: The first bytes, `SNIFF_BYTES` of them or all there are.
+
+    Returns:
+        (what it is, what to do about it), or None for what can be read.
+    """
+    for bom, what, todo in _BOMS:
+        if head.startswith(bom):
+            return f"{what} text", f"add {todo}"
+    for magic, what, todo in _FORMATS:
+        if head.startswith(magic):
+            return what, todo
+    if len(head) >= 4:
+        even, odd = head[::2], head[1::2]
+        if odd.count(0) > _MIN_ZERO_SHARE * len(odd) and even.count(0) < len(even) / 10:
+            return "UTF-16 text", "add --encoding utf-16-le"
+        if even.count(0) > _MIN_ZERO_SHARE * len(even) and odd.count(0) < len(odd) / 10:
+            return "UTF-16 text", "add --encoding utf-16-be"
+    num_controls = len(head) - len(head.translate(None, _CONTROLS))
+    if num_controls > _MAX_CONTROL_SHARE * len(head):
+        return "binary data", "name a CSV file, or its --encoding if it is text"
+    return None

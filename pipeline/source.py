@@ -1,0 +1,173 @@
+"""Where bytes come from: files, standard input, gzip and zstd. The only module that opens an input.
+
+A source is read once, front to back. What it counts and hashes is the stored file, before decompression; what it returns is
+the text after decompression. Compression is told from the first bytes, not from the name, so a pipe may be compressed too.
+"""
+
+import glob
+import hashlib
+import io
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+
+from pipeline.errors import InputError, UsageError, from_os_error
+
+STDIN = "-"
+READ_BYTES = 1 << 20
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+class ByteStream(Protocol):
+    """What the reader needs of a source: `read(n)` gives up to n bytes, and `b""` at the end."""
+
+    def read(self, num_bytes: int, /) -> bytes:
+        """Read up to num_bytes."""
+        ...
+
+
+class CountingStream(io.RawIOBase):
+    """Counts and hashes what passes, and takes back the first bytes that were looked at."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self._head = b""
+        self.num_bytes = 0
+
+    def peek_head(self, num_bytes: int) -> bytes:
+        """Return the first bytes without consuming them."""
+        while len(self._head) < num_bytes:
+            more = self._stream.read(num_bytes - len(self._head))
+            if not more:
+                break
+            self._head += more
+        return self._head[:num_bytes]
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, num_bytes: int = -1) -> bytes:
+        """Read, count and hash."""
+        if self._head:
+            data, self._head = self._head[: num_bytes if num_bytes >= 0 else None], self._head[max(num_bytes, 0) :]
+            if num_bytes < 0:
+                self._head = b""
+        else:
+            data = self._stream.read(num_bytes)
+        self.num_bytes += len(data)
+        self._digest.update(data)
+        return data
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes read so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+
+class Source:
+    """One input of a job.
+
+    Args:
+        path: A file, or ``-`` for standard input.
+        name: What outputs call it.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        self.path = path
+        self.name = name
+        self._counting: CountingStream | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """The stored size in bytes, 0 where it is not known beforehand (a pipe)."""
+        return 0 if self.path == STDIN else Path(self.path).stat().st_size
+
+    @property
+    def bytes_read(self) -> int:
+        """Stored bytes read so far."""
+        return self._counting.num_bytes if self._counting else 0
+
+    @property
+    def sha256(self) -> str:
+        """Of the stored bytes read so far; of the whole file once `open` has ended without an exception."""
+        return self._counting.sha256 if self._counting else hashlib.sha256().hexdigest()
+
+    @contextmanager
+    def open(self) -> Iterator[ByteStream]:
+        """Open for reading, decompressing if need be.
+
+        Raises:
+            UsageError: There is no such file, it is a folder, or it may not be read.
+            InputError: The compressed data is damaged or cut off.
+        """
+        try:
+            stored: BinaryIO = sys.stdin.buffer if self.path == STDIN else Path(self.path).open("rb", buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+        except OSError as error:
+            raise from_os_error(error, "read", self.path) from error
+        try:
+            counting = self._counting = CountingStream(stored)
+            kind = next((kind for magic, kind in MAGIC.items() if counting.peek_head(4).startswith(magic)), None)
+            stream: ByteStream = counting if kind is None else _Decompressed(counting, kind, self.path)
+            yield stream
+            while counting.read(READ_BYTES):  # A codec may stop before the end; the hash covers the whole file.
+                pass
+        except OSError as error:
+            raise from_os_error(error, "read", self.path) from error
+        finally:
+            if stored is not sys.stdin.buffer:
+                stored.close()
+
+
+class _Decompressed:
+    """A gzip or zstd stream, its library's errors turned into ours."""
+
+    def __init__(self, stored: CountingStream, kind: str, path: str) -> None:
+        self._kind = kind
+        self._path = path
+        self._stream = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), kind)
+
+    def read(self, num_bytes: int, /) -> bytes:
+        try:
+            return bytes(self._stream.read(num_bytes))
+        except OSError as error:
+            raise InputError(
+                f"{self._path}: the {self._kind} data is damaged or cut off ({error}); fetch the file again", path=self._path
+            ) from error
+
+
+def find_sources(patterns: Iterable[str]) -> list[Source]:
+    """Turn paths and glob patterns into sources, in the order given, each pattern's matches sorted.
+
+    A source's name is its file name; where two inputs share one, both are named by the path that was given.
+
+    Raises:
+        UsageError: A path does not exist or is a folder, or a pattern matches nothing.
+    """
+    paths: list[str] = []
+    for pattern in patterns:
+        if pattern != STDIN and not Path(pattern).exists() and glob.has_magic(pattern):
+            matches = sorted(match for match in glob.glob(pattern, recursive=True) if Path(match).is_file())  # noqa: PTH207
+            if not matches:
+                raise UsageError(f"{pattern}: no file matches", path=pattern)
+            paths += matches
+        else:
+            paths.append(pattern)
+    for path in paths:
+        if path != STDIN and Path(path).is_dir():
+            raise UsageError(f"{path}: it is a folder; name its files, as in '{path.rstrip('/')}/*.csv'", path=path)
+        if path != STDIN and not Path(path).exists():
+            raise UsageError(f"{path}: there is no such file", path=path)
+    if not paths:
+        raise UsageError("no input: name at least one CSV, or - for standard input")
+    if len(set(paths)) < len(paths):
+        twice = next(path for path, count in Counter(paths).items() if count > 1)
+        raise UsageError(f"{twice}: it is named twice; each input is read once", path=twice)
+    names = Counter("stdin" if path == STDIN else Path(path).name for path in paths)
+    return [Source(path, name if names[name] == 1 else path) for path in paths for name in ["stdin" if path == STDIN else Path(path).name]]
