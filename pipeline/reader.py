@@ -192,19 +192,19 @@ class CsvReader:
         return pl.read_csv(
             scanner.well_formed_bytes(block).tobytes(),
             has_header=False,
-            schema={f"c{index}": pl.String for index in range(len(names))},
-            columns=[f"c{index}" for index in wanted],
+            schema={_column(index): pl.String for index in range(len(names))},
+            columns=[_column(index) for index in wanted],
             separator=self._format.delimiter,
             empty_string_is_null=False,
         )
 
     @staticmethod
     def _no_rows(names: list[str]) -> pl.DataFrame:
-        return pl.DataFrame(schema={f"c{index}": pl.String for index in range(len(names))})
+        return pl.DataFrame(schema={_column(index): pl.String for index in range(len(names))})
 
     def _select(self, parsed: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         def column(name: str) -> pl.Expr:
-            return pl.col(f"c{names.index(name)}")
+            return pl.col(_column(names.index(name)))
 
         texts = [column(name) for name in self._format.text]
         chosen = [(texts[0] if len(texts) == 1 else pl.concat_str(texts, separator=" ")).alias(TEXT)]
@@ -246,6 +246,11 @@ class CsvReader:
     def _advance(self, block: Block) -> None:
         if self._transcoder is not None:
             self._offset_base += len(self._transcoder.restore(block.data.tobytes()))
+
+
+def _column(index: int) -> str:
+    """The name by which Polars knows the column at an index; it insists on this form where there is no header."""
+    return f"column_{index + 1}"
 
 
 class _Rejoined:
