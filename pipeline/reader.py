@@ -91,8 +91,8 @@ class CsvReader:
         block_bytes: Read so much at a time; the rows do not depend on it.
 
     Raises:
-        UsageError: The source cannot be opened, or a wanted column is not there.
-        InputError: The source is empty, not text, or damaged.
+        UsageError: The source cannot be opened.
+        InputError: The source is empty, not text, damaged, or lacks a wanted column.
     """
 
     def __init__(self, source: Source, csv_format: CsvFormat, *, block_bytes: int = BLOCK_BYTES) -> None:
@@ -168,13 +168,13 @@ class CsvReader:
             wanted.append(("--label", self._format.label))
         for flag, name in wanted:
             if name not in names:
-                raise UsageError(
-                    f"{self.source.path}: there is no column {name!r} for {flag}; the columns are {', '.join(map(repr, names))}"
+                raise InputError(
+                    f"{self.source.path}: there is no column {name!r} for {flag}; the columns are {_listed(names)}"
                     + ("" if self._format.columns else "; if the file has no header, name its columns with --columns"),
                     path=self.source.path,
                 )
             if names.count(name) > 1:
-                raise UsageError(f"{self.source.path}: the header names {name!r} twice, so {flag} is ambiguous", path=self.source.path)
+                raise InputError(f"{self.source.path}: the header names {name!r} twice, so {flag} is ambiguous", path=self.source.path)
 
     def _rows(self, scanner: RecordScanner, block: Block, names: list[str]) -> RowBlock:
         index = block.well_formed
@@ -246,6 +246,12 @@ class CsvReader:
     def _advance(self, block: Block) -> None:
         if self._transcoder is not None:
             self._offset_base += len(self._transcoder.restore(block.data.tobytes()))
+
+
+def _listed(names: list[str]) -> str:
+    """The names in quotes, long ones and long lists cut."""
+    shown = [repr(name if len(name) <= 40 else f"{name[:40]}...") for name in names[:20]]
+    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def _column(index: int) -> str:

@@ -1,0 +1,181 @@
+"""How a job becomes a command: flags, config files, environment, exit codes and one-line errors. For jobs only.
+
+Values come from the dataclass's defaults, then `--config FILE.toml`, then `CHARMILL_*` variables, then flags. Nothing here imports torch,
+numba or polars, so `--help` stays quick; jobs import what they need within `run`.
+"""
+
+import os
+import signal
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Dict, Env
+
+from pipeline.errors import EXIT_INTERRUPTED, CharmillError, UsageError, from_os_error
+
+ENV_PREFIX = "CHARMILL_"
+_STDIN_TOKEN = "(standard input)"  # cyclopts takes a lone hyphen for an option. # noqa: S105
+_THREAD_VARIABLES = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CommonConfig:
+    """Flags that every job takes."""
+
+    threads: int = 0
+    "Threads to use; 0 for all cores."
+    overwrite: bool = False
+    "Replace what an earlier run of this job left at --out."
+    config: Path | None = None
+    "A TOML file with values for these flags, at its top level or in a table named like the job."
+    log: Literal["text", "json"] = "text"
+    "Form of the log lines on standard error."
+    json: bool = False
+    "Print the result as one JSON object instead of a table."
+    debug: bool = False
+    "Show the traceback of an error."
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise UsageError(f"--threads {self.threads}: expected 0 or more")
+
+    @property
+    def num_threads(self) -> int:
+        """Threads to use, at least 1."""
+        return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or os.cpu_count() or 1
+
+
+def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
+    return tuple("-" if token.value == _STDIN_TOKEN else token.value for token in tokens)
+
+
+CsvPaths = Annotated[
+    tuple[str, ...],
+    Parameter(help="CSV files or glob patterns, plain, .gz or .zst; - is standard input.", negative=(), converter=_from_token),
+]
+
+
+class Config(Protocol):
+    """What a job's config has in common with all others."""
+
+    @property
+    def common(self) -> CommonConfig:
+        """The common flags."""
+        ...
+
+
+C = TypeVar("C", bound=Config)
+
+
+def run_command(
+    name: str, config_type: type[C], run: Callable[[C], dict[str, Any]], render: Callable[[dict[str, Any]], str], tokens: list[str] | None = None
+) -> None:
+    """Run a job as a command and exit with its code.
+
+    Args:
+        name: As in ``python -m jobs.NAME``.
+        config_type: The job's config; its docstring is the command's help.
+        run: Config in, report out.
+        render: Report in, the text a person reads out.
+        tokens: The command line; by default the process's own.
+    """
+    tokens = sys.argv[1:] if tokens is None else tokens
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        config = parse(name, config_type, tokens)
+        if config is None:
+            return
+        _limit_threads(config.common.num_threads)
+        from jobs.console import print_result
+
+        print_result(run(config), as_json=config.common.json, render=render)
+    except BaseException as error:  # noqa: BLE001  # the edge of the program: everything becomes an exit code here
+        sys.exit(_report(error, debug="--debug" in tokens or os.environ.get(f"{ENV_PREFIX}DEBUG", "") not in {"", "0", "false"}))
+
+
+def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
+    """Make a config of a command line, the environment and a config file; None where help was asked for and printed.
+
+    Raises:
+        CharmillError: A value is wrong.
+    """
+    app = App(
+        name=f"python -m jobs.{name}",
+        help=config_type.__doc__,
+        help_format="plaintext",
+        version_flags=[],
+        config=[Env(ENV_PREFIX, command=False), *_config_file(name, tokens)],
+        result_action="return_value",
+    )
+
+    def command(config: C) -> C:
+        return config
+
+    command.__annotations__ = {"config": Annotated[config_type, Parameter(name="*")], "return": config_type}
+    app.default(command)
+    quoted = [_STDIN_TOKEN if token == "-" else token for token in tokens]  # noqa: S105
+    try:
+        result = app(quoted, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        message = " ".join(str(error).split())
+        raise UsageError(f"{message} See python -m jobs.{name} --help") from error
+    return result if isinstance(result, config_type) else None
+
+
+def _config_file(name: str, tokens: list[str]) -> list[Dict]:
+    path = os.environ.get(f"{ENV_PREFIX}CONFIG", "")
+    for index, token in enumerate(tokens):
+        if token == "--config" and index + 1 < len(tokens):  # noqa: S105
+            path = tokens[index + 1]
+        elif token.startswith("--config="):
+            path = token.removeprefix("--config=")
+    if not path:
+        return []
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise from_os_error(error, "read", path) from error
+    except ValueError as error:
+        raise UsageError(f"{path}: it is not TOML: {error}", path=path) from error
+    values = {key: value for key, value in content.items() if not isinstance(value, dict)} | content.get(name, {})
+    return [Dict(values, source=path)]
+
+
+def _limit_threads(count: int) -> None:
+    """Tell the libraries, which read these when they are imported."""
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = str(count)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _report(error: BaseException, *, debug: bool) -> int:
+    """Say on standard error what went wrong, in one line, and return the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        message, code = "interrupted; nothing half-finished was published", EXIT_INTERRUPTED
+    elif isinstance(error, CharmillError):
+        message, code = str(error), error.exit_code
+    elif isinstance(error, OSError):
+        converted = from_os_error(error, "go on", error.filename or "input/output")
+        message, code = str(converted), converted.exit_code
+    elif isinstance(error, MemoryError):
+        message, code = "out of memory; give it more, or fewer --threads", 75
+    else:
+        message = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}; --debug shows where; please report it"
+        code = CharmillError.exit_code
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    return code

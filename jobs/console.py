@@ -1,0 +1,140 @@
+"""What a person or a machine sees: the result on standard output, progress and logs on standard error. For jobs only."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import structlog
+
+PLAIN_LINE_SECONDS = 5.0
+BAR_SECONDS = 0.1
+
+Figures = Mapping[str, str]
+
+
+class Meter(Protocol):
+    """Shows how far a job is."""
+
+    def update(self, done: float, figures: Callable[[], Figures]) -> None:
+        """Say that so much of the total is done; figures are asked for only when something is shown."""
+
+
+def make_log(form: str) -> Any:
+    """A logger on standard error, ``text`` or ``json``."""
+    is_json = form == "json"
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S", utc=is_json),
+            structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    return structlog.get_logger()
+
+
+@contextmanager
+def metered(form: str, title: str, total: float) -> Iterator[Meter]:
+    """Show a live bar on a terminal, and a log line every few seconds otherwise.
+
+    Args:
+        form: Of the log lines.
+        title: What is being done.
+        total: What `done` will reach; 0 where it is not known.
+    """
+    if sys.stderr.isatty() and form == "text":
+        with _bar(title, total) as meter:
+            yield meter
+    else:
+        yield _LineMeter(make_log(form), title, total)
+
+
+class _LineMeter:
+    def __init__(self, log: Any, title: str, total: float) -> None:
+        self._log = log
+        self._title = title
+        self._total = total
+        self._started = self._shown = time.monotonic()
+
+    def update(self, done: float, figures: Callable[[], Figures]) -> None:
+        now = time.monotonic()
+        if now - self._shown < PLAIN_LINE_SECONDS:
+            return
+        self._shown = now
+        known = dict(figures())
+        if self._total and done:
+            left = (now - self._started) * (self._total - done) / done
+            known |= {"done": f"{min(1.0, done / self._total):.0%}", "left": _clock(left)}
+        self._log.info(self._title, **known)
+
+
+@contextmanager
+def _bar(title: str, total: float) -> Iterator[Meter]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[figures]}", markup=False),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with progress:
+        yield _BarMeter(progress, progress.add_task(title, total=total or None, figures=""))
+
+
+class _BarMeter:
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress = progress
+        self._task = task
+        self._shown = 0.0
+
+    def update(self, done: float, figures: Callable[[], Figures]) -> None:
+        now = time.monotonic()
+        if now - self._shown < BAR_SECONDS:
+            return
+        self._shown = now
+        shown = "  ".join(f"{name} {value}" for name, value in figures().items())
+        self._progress.update(self._task, completed=done, figures=shown)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def rates(started: float, num_rows: int, num_bytes: int) -> Figures:
+    """Rows/s and MB/s since a `time.monotonic()`."""
+    seconds = max(time.monotonic() - started, 1e-9)
+    return {"rows": f"{num_rows:,}", "rows/s": f"{num_rows / seconds:,.0f}", "MB/s": f"{num_bytes / seconds / 1e6:.1f}"}
+
+
+def print_result(report: dict[str, Any], *, as_json: bool, render: Callable[[dict[str, Any]], str]) -> None:
+    """Print a report on standard output: one JSON object, or the text that `render` makes of it."""
+    print(json.dumps(report, ensure_ascii=False) if as_json else render(report), flush=True)  # noqa: T201
+
+
+def table(rows: Mapping[str, Any]) -> str:
+    """Two aligned columns, numbers with thousands separators."""
+    width = max(map(len, rows), default=0)
+    return "\n".join(f"{name:<{width}}  {_shown(value)}" for name, value in rows.items())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    if isinstance(value, list):
+        return "\n".join(map(str, value)) if len(value) < 2 else ", ".join(map(str, value))
+    return str(value)

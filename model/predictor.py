@@ -1,0 +1,66 @@
+"""Predictors: codes in, probabilities out, whatever computes them. Chooses an engine without importing torch unless it is wanted."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from model.runfile import Model, read_weights
+from pipeline.alphabet import Codes
+from pipeline.errors import MissingError
+
+Probabilities = npt.NDArray[np.float32]
+Engine = Literal["auto", "folded", "torch"]
+Device = Literal["auto", "cpu", "cuda"]
+
+BATCH_ROWS = 1024  # Fixed, so that a row's probabilities do not depend on how many rows come at once.
+
+
+class Predictor(Protocol):
+    """Computes probabilities."""
+
+    name: str
+    """The engine and its device, as in ``torch on cpu``."""
+
+    def predict(self, codes_NL: Codes) -> Probabilities:
+        """Uint8 [N, L] to float32 [N, K], rows summing to 1, owned by the caller."""
+        ...
+
+
+def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, num_threads: int) -> Predictor:
+    """Load a run's model into an engine.
+
+    Args:
+        run: The run's folder.
+        model: Its `model.json`.
+        engine: ``folded`` needs no torch; ``auto`` takes it, unless there is a CUDA device to use.
+        device: For the torch engine; ``cuda`` makes ``auto`` choose torch.
+        num_threads: To compute with.
+
+    Raises:
+        MissingError: torch or the device is not there.
+        InputError: The weights are corrupt.
+    """
+    weights = read_weights(run, model)
+    if engine == "auto":
+        engine = "torch" if device == "cuda" or (device == "auto" and _has_cuda()) else "folded"
+    if engine == "folded":
+        from model.folded import FoldedPredictor
+
+        return FoldedPredictor(model, weights, num_threads=num_threads)
+    if find_spec("torch") is None:
+        raise MissingError("--engine torch: torch is not installed; pip install 'charmill[train]', or use --engine folded")
+    from model.torch_predictor import TorchPredictor
+
+    return TorchPredictor(model, weights, device=device, num_threads=num_threads)
+
+
+def _has_cuda() -> bool:
+    """Whether torch is installed and sees a CUDA device; asks torch, which takes seconds to import, only where a driver is loaded."""
+    if find_spec("torch") is None or not Path("/proc/driver/nvidia").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()

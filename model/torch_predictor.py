@@ -1,0 +1,49 @@
+"""The torch engine: the network itself, on the CPU or on CUDA. Needs torch."""
+
+import numpy as np
+import torch
+
+from model.architecture import build_network
+from model.device import choose_device
+from model.predictor import BATCH_ROWS, Device, Probabilities
+from model.runfile import Model, Weights
+from pipeline.alphabet import Codes
+from pipeline.errors import InputError
+
+
+class TorchPredictor:
+    """Runs a trained network.
+
+    Args:
+        model: What to build.
+        weights: Its weights.
+        device: Where.
+        num_threads: On the CPU.
+
+    Raises:
+        InputError: The weights do not fit the architecture.
+        MissingError: There is no such device.
+    """
+
+    def __init__(self, model: Model, weights: Weights, *, device: Device, num_threads: int) -> None:
+        torch.set_num_threads(num_threads)
+        self._device = choose_device(device)
+        self._network = build_network(model.architecture, model.profile, len(model.labels))
+        try:
+            self._network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+        except RuntimeError as error:
+            raise InputError(f"the weights do not fit the architecture: {' '.join(str(error).split())}; train again") from error
+        self._network.to(self._device).eval()
+        self._temperature = model.temperature
+        self._num_classes = len(model.labels)
+        self.name = f"torch on {self._device.type}"
+
+    @torch.inference_mode()
+    def predict(self, codes_NL: Codes) -> Probabilities:
+        """Uint8 [N, L] to float32 [N, K], rows summing to 1, owned by the caller."""
+        probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
+        for start in range(0, len(codes_NL), BATCH_ROWS):
+            codes_BL = torch.from_numpy(codes_NL[start : start + BATCH_ROWS]).to(self._device)
+            logits_BK = self._network(codes_BL) / self._temperature
+            probabilities_NK[start : start + BATCH_ROWS] = torch.softmax(logits_BK, dim=1).cpu().numpy()
+        return probabilities_NK

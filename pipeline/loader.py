@@ -1,0 +1,38 @@
+"""The loader: a ShardDataset's batches through worker processes onto the device, and the count of what was delivered. Needs torch."""
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader
+
+from pipeline.dataset import Batch, ShardDataset
+from pipeline.prefetch import to_device
+
+
+class BatchLoader:
+    """Delivers batches on a device.
+
+    Args:
+        dataset: What to read; its `epoch` and `delivered` are kept up to date here, so its `state_dict` always says what the
+            consumer has had, not what was read ahead.
+        device: Where batches are needed.
+        num_workers: Reader processes; 0 reads in this process. The batches do not depend on it.
+    """
+
+    def __init__(self, dataset: ShardDataset, device: torch.device, num_workers: int = 0) -> None:
+        self.dataset = dataset
+        self._device = device
+        self._loader: DataLoader[Batch] = DataLoader(
+            dataset,
+            batch_size=None,
+            num_workers=num_workers,
+            multiprocessing_context="spawn" if num_workers else None,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the rest of the epoch; when it is through, the dataset stands at the beginning of the next one."""
+        for batch in to_device(self._loader, self._device):
+            self.dataset.delivered += 1
+            yield batch
+        self.dataset.epoch += 1
+        self.dataset.delivered = 0

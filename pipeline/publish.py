@@ -1,0 +1,156 @@
+"""Atomic publishing: outputs are built in a hidden staging folder beside their target and appear there whole or not at all.
+
+A staging folder has a fixed name, `.NAME.partial`, and a lock. Whatever a killed job left in it is cleared by the next one, and two
+jobs that want the same target cannot mix: the second is told that the lock is held.
+"""
+
+import ctypes
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import TemporaryError, UsageError, from_os_error
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Create a file through `write` and fsync it."""
+    with path.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a reader sees the old one or the new one, whole, whatever happens in between.
+
+    For files of which only one process is the writer: the temporary name is fixed.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    write_durably(temporary, write)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """Provide the locked, empty staging folder of a target, and remove it afterwards.
+
+    Raises:
+        TemporaryError: Another process is writing the same target, or the disk is full.
+        UsageError: The folder may not be written.
+    """
+    folder = target.with_name(f".{target.name}.partial")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _held(folder / "lock", target):
+            try:
+                _clear(folder, keep="lock")
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise from_os_error(error, "write", target) from error
+
+
+@contextmanager
+def _held(lock: Path, target: Path) -> Iterator[None]:
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout as error:
+        raise TemporaryError(f"{target}: another charmill process is writing it; wait for it and run this again", path=target) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder that is built in place, such as a run.
+
+    Raises:
+        TemporaryError: Another process holds it.
+    """
+    with _held(folder / ".lock", folder):
+        yield
+
+
+def _clear(folder: Path, keep: str) -> None:
+    for entry in folder.iterdir():
+        if entry.name == keep:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def publish_file(staged: Path, target: Path) -> None:
+    """Move a finished, fsynced file to its target, replacing what is there, durably."""
+    staged.replace(target)
+    sync_folder(target.parent)
+
+
+def publish_folder(staged: Path, target: Path) -> None:
+    """Move a finished folder, its files fsynced, to its target, replacing what is there, durably.
+
+    Where a folder is replaced, the two change places in one step on Linux. Elsewhere there is a moment between two renames in which
+    neither is there; the old one is then still beside its place, as `.NAME.old`.
+    """
+    sync_folder(staged)
+    if not target.exists() or not any(target.iterdir()):
+        staged.replace(target)
+    elif not _exchange(staged, target):
+        old = target.with_name(f".{target.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        target.replace(old)
+        staged.replace(target)
+        shutil.rmtree(old)
+    sync_folder(target.parent)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Let two names change places in one step; False where the system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    if libc.renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.EINVAL, errno.ENOSYS}:
+        return False
+    raise OSError(number, os.strerror(number), str(b))
+
+
+def require_new_file(target: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file unasked.
+
+    Raises:
+        UsageError: The target is a folder, or exists and overwrite is off.
+    """
+    if target.is_dir():
+        raise UsageError(f"{target}: it is a folder; name a file", path=target)
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target}: it exists already; name another --out, or add --overwrite to replace it", path=target)

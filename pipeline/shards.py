@@ -1,0 +1,191 @@
+"""Shards: codes and labels as npy files that numpy opens as memory maps, and the rows beside them as Parquet."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numpy.lib import format as npy
+
+from pipeline.alphabet import Codes, Profile
+from pipeline.errors import InputError, from_os_error
+from pipeline.labels import LabelIds
+from pipeline.manifest import FILE_KINDS, Manifest, ShardEntry
+from pipeline.parquet import ParquetSink
+
+ROWS_SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("record", pa.int64(), nullable=False),
+        pa.field("text", pa.large_string(), nullable=False),
+    ]
+)
+
+
+class NpyWriter:
+    """Writes an npy file row by row, the number of rows being known only at the end.
+
+    numpy pads the header so that the first axis can grow in place, which is what makes this possible.
+
+    Args:
+        path: Where to write.
+        dtype: Of the array.
+        row_shape: The shape of one row.
+    """
+
+    def __init__(self, path: Path, dtype: npt.DTypeLike, row_shape: tuple[int, ...]) -> None:
+        self._file = path.open("wb")
+        self._dtype = np.dtype(dtype)
+        self._row_shape = row_shape
+        self.num_rows = 0
+        self._write_header()
+
+    def _write_header(self) -> None:
+        shape = (self.num_rows, *self._row_shape)
+        npy.write_array_header_1_0(self._file, {"descr": self._dtype.str, "fortran_order": False, "shape": shape})
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        """Append rows of the file's dtype and row shape."""
+        self._file.write(np.ascontiguousarray(rows).data)
+        self.num_rows += len(rows)
+
+    def close(self) -> None:
+        """Write the final header and make the file durable."""
+        self._file.seek(0)
+        self._write_header()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class ShardWriter:
+    """Writes the shards of one split, each of the same number of rows but the last.
+
+    Args:
+        folder: Where to write.
+        split: The shards' prefix.
+        profile: Of the codes.
+        shard_rows: Rows a shard.
+    """
+
+    def __init__(self, folder: Path, split: str, profile: Profile, shard_rows: int) -> None:
+        self._folder = folder
+        self._split = split
+        self._profile = profile
+        self._shard_rows = shard_rows
+        self._num_rows: list[int] = []
+        self._codes: NpyWriter | None = None
+        self._label_ids: NpyWriter | None = None
+        self._rows: ParquetSink | None = None
+
+    def path(self, shard: int, kind: str) -> Path:
+        """The file of a shard."""
+        return self._folder / f"{self._split}-{shard:05d}.{FILE_KINDS[kind]}"
+
+    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
+        """Append rows.
+
+        Args:
+            codes_NL: uint8 [N, L].
+            label_ids: uint16 [N], provisional.
+            rows: N rows of `ROWS_SCHEMA`.
+        """
+        start = 0
+        while start < len(codes_NL):
+            if self._codes is None:
+                self._open()
+            assert self._codes is not None
+            assert self._label_ids is not None
+            assert self._rows is not None
+            stop = min(len(codes_NL), start + self._shard_rows - self._codes.num_rows)
+            self._codes.write(codes_NL[start:stop])
+            self._label_ids.write(label_ids[start:stop])
+            self._rows.write(rows.slice(start, stop - start))
+            if self._codes.num_rows == self._shard_rows:
+                self._close()
+            start = stop
+
+    def _open(self) -> None:
+        shard = len(self._num_rows)
+        self._codes = NpyWriter(self.path(shard, "codes"), np.uint8, (self._profile.max_length,))
+        self._label_ids = NpyWriter(self.path(shard, "labels"), np.uint16, ())
+        self._rows = ParquetSink(self.path(shard, "rows"), ROWS_SCHEMA)
+
+    def _close(self) -> None:
+        if self._codes is None or self._label_ids is None or self._rows is None:
+            return
+        self._codes.close()
+        self._label_ids.close()
+        self._rows.close({})
+        self._num_rows.append(self._codes.num_rows)
+        self._codes = self._label_ids = self._rows = None
+
+    def finish(self, final_ids: LabelIds) -> list[ShardEntry]:
+        """Close the last shard, give every label its final id and describe the shards.
+
+        Args:
+            final_ids: uint16 [K], the final id of each provisional one.
+        """
+        self._close()
+        return [self._finish_shard(shard, num_rows, final_ids) for shard, num_rows in enumerate(self._num_rows)]
+
+    def _finish_shard(self, shard: int, num_rows: int, final_ids: LabelIds) -> ShardEntry:
+        labels = self.path(shard, "labels")
+        final = NpyWriter(labels.with_suffix(".final"), np.uint16, ())
+        final.write(final_ids[np.load(labels)])
+        final.close()
+        labels.with_suffix(".final").replace(labels)
+        paths = {kind: self.path(shard, kind) for kind in FILE_KINDS}
+        return ShardEntry(
+            split=self._split,
+            num_rows=num_rows,
+            bytes={kind: path.stat().st_size for kind, path in paths.items()},
+            sha256={kind: _sha256(path) for kind, path in paths.items()},
+            **{kind: path.name for kind, path in paths.items()},
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_shards(folder: Path, manifest: Manifest) -> None:
+    """Compare every file of a dataset with its size and checksum.
+
+    Raises:
+        InputError: A file is missing, cut off or altered.
+    """
+    for shard in manifest.shards:
+        for kind in FILE_KINDS:
+            path = folder / getattr(shard, kind)
+            try:
+                size = path.stat().st_size
+                if size != shard.bytes[kind]:
+                    raise _corrupt(path, f"{shard.bytes[kind]:,} bytes", f"{size:,}")
+                digest = _sha256(path)
+            except FileNotFoundError as error:
+                raise _corrupt(path, "a file", "none") from error
+            except OSError as error:
+                raise from_os_error(error, "read", path) from error
+            if digest != shard.sha256[kind]:
+                raise _corrupt(path, f"SHA-256 {shard.sha256[kind][:16]}", digest[:16])
+
+
+def _corrupt(path: Path, expected: str, got: str) -> InputError:
+    return InputError(f"{path}: the shard is corrupt, expected {expected}, got {got}; encode the CSVs again", path=path)
+
+
+def open_codes(folder: Path, shard: ShardEntry) -> Codes:
+    """Map a shard's codes, uint8 [N, L]; read-only, valid as long as it is referenced."""
+    codes_NL: Codes = np.load(folder / shard.codes, mmap_mode="r", allow_pickle=False)
+    return codes_NL
+
+
+def open_labels(folder: Path, shard: ShardEntry) -> LabelIds:
+    """Map a shard's label ids, uint16 [N]; read-only, valid as long as it is referenced."""
+    label_ids: LabelIds = np.load(folder / shard.labels, mmap_mode="r", allow_pickle=False)
+    return label_ids
