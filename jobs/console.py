@@ -21,6 +21,9 @@ class Meter(Protocol):
     def update(self, done: float, figures: Callable[[], Figures]) -> None:
         """Say that so much of the total is done; figures are asked for only when something is shown."""
 
+    def note(self, event: str, **figures: Any) -> None:
+        """Write a line that stays."""
+
 
 def make_log(form: str) -> Any:
     """A logger on standard error, ``text`` or ``json``."""
@@ -70,6 +73,9 @@ class _LineMeter:
             known |= {"done": f"{min(1.0, done / self._total):.0%}", "left": _clock(left)}
         self._log.info(self._title, **known)
 
+    def note(self, event: str, **figures: Any) -> None:
+        self._log.info(event, **figures)
+
 
 @contextmanager
 def _bar(title: str, total: float) -> Iterator[Meter]:
@@ -103,6 +109,10 @@ class _BarMeter:
         self._shown = now
         shown = "  ".join(f"{name} {value}" for name, value in figures().items())
         self._progress.update(self._task, completed=done, figures=shown)
+
+    def note(self, event: str, **figures: Any) -> None:
+        shown = "  ".join(f"{name} {value}" for name, value in figures.items())
+        self._progress.console.print(f"{event}  {shown}", markup=False, highlight=False)
 
 
 def _clock(seconds: float) -> str:
