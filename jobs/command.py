@@ -21,8 +21,14 @@ from cyclopts.config import Dict, Env
 from pipeline.errors import EXIT_INTERRUPTED, CharmillError, UsageError, from_os_error
 
 ENV_PREFIX = "CHARMILL_"
-_STDIN_TOKEN = "(standard input)"  # cyclopts takes a lone hyphen for an option. # noqa: S105
-_THREAD_VARIABLES = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_STDIN_TOKEN = "(standard input)"  # cyclopts takes a lone hyphen for an option.
+_THREAD_VARIABLES = (
+    "POLARS_MAX_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 @Parameter(name="*")
@@ -50,7 +56,11 @@ class CommonConfig:
     @property
     def num_threads(self) -> int:
         """Threads to use, at least 1."""
-        return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or os.cpu_count() or 1
+        return (
+            self.threads or len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else self.threads or os.cpu_count() or 1
+        )
 
 
 def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
@@ -59,7 +69,9 @@ def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
 
 CsvPaths = Annotated[
     tuple[str, ...],
-    Parameter(help="CSV files or glob patterns, plain, .gz or .zst; - is standard input.", negative=(), converter=_from_token),
+    Parameter(
+        help="CSV files or glob patterns, plain, .gz or .zst; - is standard input.", negative=(), converter=_from_token
+    ),
 ]
 
 
@@ -76,7 +88,11 @@ C = TypeVar("C", bound=Config)
 
 
 def run_command(
-    name: str, config_type: type[C], run: Callable[[C], dict[str, Any]], render: Callable[[dict[str, Any]], str], tokens: list[str] | None = None
+    name: str,
+    config_type: type[C],
+    run: Callable[[C], dict[str, Any]],
+    render: Callable[[dict[str, Any]], str],
+    tokens: list[str] | None = None,
 ) -> None:
     """Run a job as a command and exit with its code.
 
@@ -98,7 +114,11 @@ def run_command(
 
         print_result(run(config), as_json=config.common.json, render=render)
     except BaseException as error:  # noqa: BLE001  # the edge of the program: everything becomes an exit code here
-        sys.exit(_report(error, debug="--debug" in tokens or os.environ.get(f"{ENV_PREFIX}DEBUG", "") not in {"", "0", "false"}))
+        sys.exit(
+            _report(
+                error, debug="--debug" in tokens or os.environ.get(f"{ENV_PREFIX}DEBUG", "") not in {"", "0", "false"}
+            )
+        )
 
 
 def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
@@ -121,7 +141,7 @@ def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
 
     command.__annotations__ = {"config": Annotated[config_type, Parameter(name="*")], "return": config_type}
     app.default(command)
-    quoted = [_STDIN_TOKEN if token == "-" else token for token in tokens]  # noqa: S105
+    quoted = [_STDIN_TOKEN if token == "-" else token for token in tokens]
     try:
         result = app(quoted, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -133,7 +153,7 @@ def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
 def _config_file(name: str, tokens: list[str]) -> list[Dict]:
     path = os.environ.get(f"{ENV_PREFIX}CONFIG", "")
     for index, token in enumerate(tokens):
-        if token == "--config" and index + 1 < len(tokens):  # noqa: S105
+        if token == "--config" and index + 1 < len(tokens):
             path = tokens[index + 1]
         elif token.startswith("--config="):
             path = token.removeprefix("--config=")

@@ -29,7 +29,7 @@ class EncodeConfig:
     max_length: int = 0
     "Codes a row; 0 takes the profile's own: 64 for seed, 128 for ascii and bytes."
     split: Literal["hash", "random"] = "hash"
-    "How rows are held out: hash streams and keeps equal texts together; random is scikit-learn's train_test_split, about 40 bytes of memory a row."
+    "How rows are held out: hash streams and keeps equal texts together; random is scikit-learn's, with 40 bytes of memory a row."
     valid_fraction: float = 0.1
     "The share of rows to hold out."
     split_seed: int = 828
@@ -81,7 +81,10 @@ def run(config: EncodeConfig) -> dict[str, Any]:
     )
     sources = find_sources(config.csv)
     require_free_folder(config.out, overwrite=config.common.overwrite)
-    with staging(config.out) as stage, metered(config.common.log, "encode", sum(source.size_bytes for source in sources)) as meter:
+    with (
+        staging(config.out) as stage,
+        metered(config.common.log, "encode", sum(source.size_bytes for source in sources)) as meter,
+    ):
         builder = DatasetBuilder(build, stage)
         counts = builder.counts
 

@@ -61,7 +61,7 @@ def run(config: ScoreConfig) -> dict[str, Any]:
     from jobs.console import metered, rates
     from model.predictor import load_predictor
     from model.runfile import read_model
-    from model.scoring import Scorer, ScoreOptions
+    from model.scoring import ScoreOptions, Scorer
     from pipeline.source import find_sources
 
     started = time.monotonic()
@@ -95,7 +95,9 @@ def _require_profile(config: ScoreConfig, model: "Model") -> None:
     from pipeline.alphabet import get_profile, require_same_profile
 
     if config.profile is not None and config.profile != model.profile.name:
-        require_same_profile(str(config.run), model.profile.to_json(), "--profile", get_profile(config.profile).to_json())
+        require_same_profile(
+            str(config.run), model.profile.to_json(), "--profile", get_profile(config.profile).to_json()
+        )
         raise MismatchError(f"{config.run}: its profile is {model.profile.name}, not {config.profile}")
 
 

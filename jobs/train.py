@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from model.training import Trained, Training
     from pipeline.manifest import Manifest
 
-RUN_FILES = frozenset({"model.json", "model.safetensors", "metrics.jsonl", "config.toml", "report.html", "checkpoints", ".lock"})
+RUN_FILES = frozenset(
+    {"model.json", "model.safetensors", "metrics.jsonl", "config.toml", "report.html", "checkpoints", ".lock"}
+)
 
 
 @Parameter(name="*")
@@ -72,7 +74,18 @@ class TrainJobConfig:
 
     def recipe_flags(self) -> dict[str, Any]:
         """The values given for what a recipe decides."""
-        names = ("arch", "epochs", "batch_size", "lr", "optimizer", "weight_decay", "schedule", "shuffle", "limit_batches", "seed")
+        names = (
+            "arch",
+            "epochs",
+            "batch_size",
+            "lr",
+            "optimizer",
+            "weight_decay",
+            "schedule",
+            "shuffle",
+            "limit_batches",
+            "seed",
+        )
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
@@ -84,7 +97,9 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     """
     missing = [name for name in ("torch", "einops", "jinja2") if find_spec(name) is None]
     if missing:
-        raise MissingError(f"training needs {', '.join(missing)}: pip install 'charmill[train]'; encoding and scoring do without")
+        raise MissingError(
+            f"training needs {', '.join(missing)}: pip install 'charmill[train]'; encoding and scoring do without"
+        )
     import torch
 
     from jobs.console import metered
@@ -101,8 +116,12 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     manifest = read_manifest(config.dataset)
     verify_shards(config.dataset, manifest)
     if len(manifest.labels) < 2:
-        raise UsageError(f"{config.dataset}: all rows are of class {manifest.labels[0]!r}; a classifier needs two or more")
-    resolved = resolve(config.recipe, config.recipe_flags(), num_train=manifest.num_rows("train"), num_valid=manifest.num_rows("valid"))
+        raise UsageError(
+            f"{config.dataset}: all rows are of class {manifest.labels[0]!r}; a classifier needs two or more"
+        )
+    resolved = resolve(
+        config.recipe, config.recipe_flags(), num_train=manifest.num_rows("train"), num_valid=manifest.num_rows("valid")
+    )
     _require_free_run(config)
     config.out.mkdir(parents=True, exist_ok=True)
     with exclusive(config.out):
@@ -120,7 +139,13 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
             _clear(config.out)
         _write_config(config, resolved)
         with metered(config.common.log, "train", resolved.epochs * training.num_batches) as meter:
-            meter.note("training", arch=resolved.arch, device=device.type, rows=manifest.num_rows("train"), resumed_at_batch=training.batches_done)
+            meter.note(
+                "training",
+                arch=resolved.arch,
+                device=device.type,
+                rows=manifest.num_rows("train"),
+                resumed_at_batch=training.batches_done,
+            )
             trained = _train(training, config.out, meter)
         outputs = _publish(config, manifest, resolved, trained)
     last = trained.history[-1]
@@ -149,15 +174,27 @@ def _require_free_run(config: TrainJobConfig) -> None:
     if not names or config.resume:
         return
     if not config.common.overwrite:
-        raise UsageError(f"{out}: the folder is not empty; add --resume to go on, --overwrite to start over, or name another --out", path=out)
+        raise UsageError(
+            f"{out}: the folder is not empty; add --resume to go on, --overwrite to start over, or name another --out",
+            path=out,
+        )
     foreign = sorted(name for name in names if name.removeprefix(".").removesuffix(".partial") not in RUN_FILES)
     if foreign:
-        raise UsageError(f"{out}: --overwrite replaces a run only, and {foreign[0]!r} belongs to none; move it away", path=out)
+        raise UsageError(
+            f"{out}: --overwrite replaces a run only, and {foreign[0]!r} belongs to none; move it away", path=out
+        )
 
 
 def _clear(out: Path) -> None:
     """Remove an earlier run, its model.json first, so that no reader takes what is left for a whole one."""
-    for name in ("model.json", "model.safetensors", "metrics.jsonl", "report.html", "config.toml", "checkpoints/last.safetensors"):
+    for name in (
+        "model.json",
+        "model.safetensors",
+        "metrics.jsonl",
+        "report.html",
+        "config.toml",
+        "checkpoints/last.safetensors",
+    ):
         (out / name).unlink(missing_ok=True)
 
 

@@ -24,7 +24,12 @@ CHECKPOINT = "checkpoints/last.safetensors"
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, optimizer: Optimizer, schedule: LambdaLR, device: torch.device, progress: dict[str, Any]
+    path: Path,
+    network: nn.Module,
+    optimizer: Optimizer,
+    schedule: LambdaLR,
+    device: torch.device,
+    progress: dict[str, Any],
 ) -> None:
     """Write a checkpoint in place of the last one.
 
@@ -50,7 +55,9 @@ def save_checkpoint(
         "param_groups": states["param_groups"],
         "schedule": {name: value for name, value in schedule.state_dict().items() if name != "lr_lambdas"},
     }
-    data = save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, {"charmill": json.dumps(content)})
+    data = save(
+        {name: tensor.detach().contiguous() for name, tensor in tensors.items()}, {"charmill": json.dumps(content)}
+    )
     replace_file(path, lambda file: file.write(data))
 
 
@@ -65,7 +72,9 @@ def read_progress(path: Path) -> dict[str, Any]:
     return progress
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer, schedule: LambdaLR, device: torch.device) -> None:
+def load_checkpoint(
+    path: Path, network: nn.Module, optimizer: Optimizer, schedule: LambdaLR, device: torch.device
+) -> None:
     """Put network, optimiser, schedule and random states where they were.
 
     Raises:
@@ -80,7 +89,9 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer, schedu
             parameter, _, field = rest.partition(".")
             states.setdefault(int(parameter), {})[field] = tensor
     try:
-        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")})
+        network.load_state_dict(
+            {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
+        )
         optimizer.load_state_dict({"state": states, "param_groups": content["param_groups"]})
         schedule.load_state_dict({**content["schedule"], "lr_lambdas": [None]})
     except (RuntimeError, ValueError, KeyError) as error:
@@ -94,15 +105,18 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             content = json.loads(file.metadata()["charmill"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     if content.get("format_version") != FORMAT_VERSION:
         raise MismatchError(
-            f"{path}: format_version is {content.get('format_version')}, expected {FORMAT_VERSION}; start over with --overwrite", path=path
+            f"{path}: format_version is {content.get('format_version')}, expected {FORMAT_VERSION}; start over with --overwrite",
+            path=path,
         )
     return tensors, content
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: the checkpoint is damaged ({' '.join(str(error).split())}); start over with --overwrite", path=path)
+    return InputError(
+        f"{path}: the checkpoint is damaged ({' '.join(str(error).split())}); start over with --overwrite", path=path
+    )

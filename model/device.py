@@ -14,5 +14,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise MissingError("--device cuda: torch sees no CUDA device; install a CUDA build of torch, or use --device cpu")
+        raise MissingError(
+            "--device cuda: torch sees no CUDA device; install a CUDA build of torch, or use --device cpu"
+        )
     return torch.device(name)

@@ -42,7 +42,9 @@ class FoldedPredictor:
     def __init__(self, model: Model, weights: Weights, *, num_threads: int) -> None:
         try:
             self._network: _Logits = (
-                _CharCnn(model, weights) if isinstance(model.architecture, CharCnnConfig) else _Ngram(model, model.architecture, weights)
+                _CharCnn(model, weights)
+                if isinstance(model.architecture, CharCnnConfig)
+                else _Ngram(model, model.architecture, weights)
             )
         except (KeyError, ValueError) as error:
             raise InputError(f"the weights do not fit the architecture: {error}; train again") from error

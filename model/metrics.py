@@ -45,4 +45,6 @@ def evaluate(network: nn.Module, batches: Iterable[Batch], num_classes: int) -> 
         raise ValueError("there is no batch to evaluate on")
     table = confusion.reshape(num_classes, num_classes)
     num_rows = int(table.sum())
-    return Evaluation(loss=float(loss_sum) / num_rows, accuracy=float(table.diagonal().sum()) / num_rows, confusion=table.tolist())
+    return Evaluation(
+        loss=float(loss_sum) / num_rows, accuracy=float(table.diagonal().sum()) / num_rows, confusion=table.tolist()
+    )

@@ -8,7 +8,18 @@ import torch
 from torch import nn
 
 from model.architecture import NgramConfig
-from model.ngram_hash import BASE, INVERSE, MULTIPLIER_1, MULTIPLIER_2, PAIR_FACTOR, PAIR_SALT, SALT, WORD_SALT, powers, word_codes
+from model.ngram_hash import (
+    BASE,
+    INVERSE,
+    MULTIPLIER_1,
+    MULTIPLIER_2,
+    PAIR_FACTOR,
+    PAIR_SALT,
+    SALT,
+    WORD_SALT,
+    powers,
+    word_codes,
+)
 from pipeline.alphabet import Profile
 
 INITIAL_STD = 0.03
@@ -47,7 +58,9 @@ class Ngram(nn.Module):
         self.register_buffer("word_codes", torch.from_numpy(word_codes(profile)), persistent=False)
         weight = torch.randn(config.buckets + 1, config.dim) * INITIAL_STD
         weight[config.buckets] = 0  # The row of "no n-gram here"; as padding_idx it stays zero.
-        self.bag = nn.EmbeddingBag(config.buckets + 1, config.dim, mode="sum", padding_idx=config.buckets, _weight=weight)
+        self.bag = nn.EmbeddingBag(
+            config.buckets + 1, config.dim, mode="sum", padding_idx=config.buckets, _weight=weight
+        )
         self.linear = nn.Linear(config.dim, num_classes)
 
     def forward(self, codes_BL: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,8 @@ def make_schedule(config: TrainConfig, optimizer: Optimizer, num_steps: int) -> 
 def _factor(schedule: str, num_steps: int) -> Callable[[int], float]:
     """The learning rate's factor as a function of the step.
 
-    ``one-cycle`` rises from 1/25 along a cosine for the first 30 % and falls to nearly zero for the rest (Smith, "Super-Convergence", 2018).
+    ``one-cycle`` rises from 1/25 along a cosine for the first 30 % and falls to nearly zero for the rest (Smith,
+    "Super-Convergence", 2018).
     """
     if schedule == "constant":
         return lambda _: 1.0

@@ -51,7 +51,9 @@ def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, n
 
         return FoldedPredictor(model, weights, num_threads=num_threads)
     if find_spec("torch") is None:
-        raise MissingError("--engine torch: torch is not installed; pip install 'charmill[train]', or use --engine folded")
+        raise MissingError(
+            "--engine torch: torch is not installed; pip install 'charmill[train]', or use --engine folded"
+        )
     from model.torch_predictor import TorchPredictor
 
     return TorchPredictor(model, weights, device=device, num_threads=num_threads)

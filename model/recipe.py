@@ -45,7 +45,12 @@ class TrainConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, known in (("arch", tuple(CONFIGS)), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("recipe", RECIPES)):
+        for name, known in (
+            ("arch", tuple(CONFIGS)),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("recipe", RECIPES),
+        ):
             value = getattr(self, name)
             if value not in known:
                 near = difflib.get_close_matches(value, known, 1)
@@ -81,7 +86,14 @@ def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: in
         )
     defaults: dict[str, Any] = {"recipe": recipe, "seed": 0, "weight_decay": 0.0}
     if recipe == "seed":
-        defaults |= {"arch": "charcnn", "epochs": 99, "batch_size": 128, "lr": 1e-4, "optimizer": "adam", "schedule": "constant"}
+        defaults |= {
+            "arch": "charcnn",
+            "epochs": 99,
+            "batch_size": 128,
+            "lr": 1e-4,
+            "optimizer": "adam",
+            "schedule": "constant",
+        }
         batch_size = flags.get("batch_size", defaults["batch_size"])
         defaults |= {"shuffle": False, "limit_batches": max(1, num_valid // max(1, batch_size))}
     else:

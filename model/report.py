@@ -73,7 +73,13 @@ def make_chart(title: str, series: Sequence[tuple[str, str, Sequence[float]]], *
 
 
 def render_report(
-    *, title: str, history: list[dict[str, Any]], labels: list[str], confusion: list[list[int]], facts: dict[str, Any], config: dict[str, Any]
+    *,
+    title: str,
+    history: list[dict[str, Any]],
+    labels: list[str],
+    confusion: list[list[int]],
+    facts: dict[str, Any],
+    config: dict[str, Any],
 ) -> bytes:
     """Make the report.
 
@@ -93,12 +99,20 @@ def render_report(
         return [float(line[name]) for line in history]
 
     charts = [
-        make_chart("Loss", [("training", "train", column("train_loss")), ("held out", "valid", column("valid_loss"))], percent=False),
         make_chart(
-            "Accuracy", [("training", "train", column("train_accuracy")), ("held out", "valid", column("valid_accuracy"))], percent=True
+            "Loss",
+            [("training", "train", column("train_loss")), ("held out", "valid", column("valid_loss"))],
+            percent=False,
+        ),
+        make_chart(
+            "Accuracy",
+            [("training", "train", column("train_accuracy")), ("held out", "valid", column("valid_accuracy"))],
+            percent=True,
         ),
     ]
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
     html = environment.get_template("report.html.jinja").render(
         title=title,
         charts=charts,

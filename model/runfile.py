@@ -14,7 +14,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,14 +85,22 @@ def read_model(run: Path) -> Model:
     """
     path = run / MODEL_JSON
     if not run.is_dir():
-        raise UsageError(f"{run}: there is no such run; --run names the folder that python -m jobs.train wrote", path=run)
+        raise UsageError(
+            f"{run}: there is no such run; --run names the folder that python -m jobs.train wrote", path=run
+        )
     if not path.exists():
-        raise UsageError(f"{run}: {MODEL_JSON} is missing, so no training has finished there; go on with python -m jobs.train --resume", path=run)
+        raise UsageError(
+            f"{run}: {MODEL_JSON} is missing, so no training has finished there; go on with python -m jobs.train --resume",
+            path=run,
+        )
     try:
         content = json.loads(path.read_bytes())
         version = content["format_version"]
         if version != FORMAT_VERSION:
-            raise MismatchError(f"{path}: format_version is {version}, expected {FORMAT_VERSION}; train again with this charmill", path=path)
+            raise MismatchError(
+                f"{path}: format_version is {version}, expected {FORMAT_VERSION}; train again with this charmill",
+                path=path,
+            )
         return Model(
             architecture=config_from_json(content["architecture"]),
             profile=profile_from_json(content["profile"], str(run)),

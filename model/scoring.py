@@ -49,7 +49,9 @@ class ScoreOptions:
             raise UsageError(f"--min-confidence {self.min_confidence:g}: expected 0 to 1")
         clashes = [name for name in self.csv_format.keep if name in self.columns]
         if clashes:
-            raise UsageError(f"--keep {clashes[0]}: the scores have a column of that name themselves; rename it in the CSV or leave it out")
+            raise UsageError(
+                f"--keep {clashes[0]}: the scores have a column of that name themselves; rename it in the CSV or leave it out"
+            )
 
     @property
     def columns(self) -> list[str]:
@@ -174,7 +176,9 @@ class Scorer:
             columns[name] = frame[kept_name(name)].to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._options.csv_format.label:
             columns[LABEL] = frame[LABEL].to_arrow(compat_level=pl.CompatLevel.oldest())
-            report.rows_correct += int((np.array(self._model.labels, object)[predicted] == frame[LABEL].to_numpy()).sum())
+            report.rows_correct += int(
+                (np.array(self._model.labels, object)[predicted] == frame[LABEL].to_numpy()).sum()
+            )
         if self._options.probabilities:
             columns["probabilities"] = _fixed_size_list(probabilities_NK, self._schema.field("probabilities").type)
         if self._options.min_confidence is not None:

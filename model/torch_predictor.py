@@ -32,7 +32,9 @@ class TorchPredictor:
         try:
             self._network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
         except RuntimeError as error:
-            raise InputError(f"the weights do not fit the architecture: {' '.join(str(error).split())}; train again") from error
+            raise InputError(
+                f"the weights do not fit the architecture: {' '.join(str(error).split())}; train again"
+            ) from error
         self._network.to(self._device).eval()
         self._temperature = model.temperature
         self._num_classes = len(model.labels)

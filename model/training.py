@@ -57,7 +57,15 @@ class Training:
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, config: TrainConfig, run: Path, *, device: torch.device, num_workers: int, checkpoint_seconds: float
+        self,
+        folder: Path,
+        manifest: Manifest,
+        config: TrainConfig,
+        run: Path,
+        *,
+        device: torch.device,
+        num_workers: int,
+        checkpoint_seconds: float,
     ) -> None:
         self._config = config
         self._device = device
@@ -138,9 +146,15 @@ class Training:
                 self._save()
         line = {"epoch": epoch, **sums.metrics(), "lr": self._schedule.get_last_lr()[0]}
         if not torch.isfinite(sums.loss):
-            raise InputError(f"epoch {epoch + 1}: the loss is {float(sums.loss)}; try a smaller --lr; the last checkpoint is {self._checkpoint}")
+            raise InputError(
+                f"epoch {epoch + 1}: the loss is {float(sums.loss)}; try a smaller --lr; the last checkpoint is {self._checkpoint}"
+            )
         evaluation = evaluate(self.network, self._valid, self._num_classes)
-        line |= {"valid_loss": evaluation.loss, "valid_accuracy": evaluation.accuracy, "seconds": round(sums.seconds(), 3)}
+        line |= {
+            "valid_loss": evaluation.loss,
+            "valid_accuracy": evaluation.accuracy,
+            "seconds": round(sums.seconds(), 3),
+        }
         self._history.append(line)
         self._sums = _EpochSums(self._device)
         self._save()
@@ -200,7 +214,11 @@ class _EpochSums:
         """What a progress bar shows."""
         metrics = self.metrics()
         rate = (self._rows - self._rows_before) / max(1e-9, time.monotonic() - self._started)
-        return {"loss": f"{metrics['train_loss']:.4f}", "accuracy": f"{metrics['train_accuracy']:.2%}", "rows/s": f"{rate:,.0f}"}
+        return {
+            "loss": f"{metrics['train_loss']:.4f}",
+            "accuracy": f"{metrics['train_accuracy']:.2%}",
+            "rows/s": f"{rate:,.0f}",
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {

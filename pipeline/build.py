@@ -66,8 +66,9 @@ class DatasetBuilder:
         self._config = config
         self._encoder = Encoder(config.profile, config.num_threads)
         self._labels = LabelIndex()
-        self._writers = [ShardWriter(self.folder, split, config.profile, config.shard_rows) for split in (TRAIN, VALID)]
-        self._splitter = make_splitter(config.split, *self._writers, folder / "spool", config.profile)
+        train, valid = (ShardWriter(self.folder, split, config.profile, config.shard_rows) for split in (TRAIN, VALID))
+        self._writers = (train, valid)
+        self._splitter = make_splitter(config.split, train, valid, folder / "spool", config.profile)
 
     def read(self, source: Source, on_block: Callable[[Counts], None]) -> None:
         """Take all rows of a source.
@@ -88,7 +89,8 @@ class DatasetBuilder:
             counts.rows_quarantined += len(block.rejects)
             on_block(counts)
         rows_in, rows, quarantined = (
-            now - then for now, then in zip((counts.rows_in, counts.rows_out, counts.rows_quarantined), before, strict=True)
+            now - then
+            for now, then in zip((counts.rows_in, counts.rows_out, counts.rows_quarantined), before, strict=True)
         )
         check_law(source.path, rows_in, rows, quarantined)
         counts.sources.append(
@@ -107,7 +109,11 @@ class DatasetBuilder:
         if frame.is_empty():
             return
         rows = pa.table(
-            [pa.array([source.name], pa.string()).take(pa.array([0] * len(frame))), frame[RECORD].to_arrow(), frame[TEXT].to_arrow()],
+            [
+                pa.array([source.name], pa.string()).take(pa.array([0] * len(frame))),
+                frame[RECORD].to_arrow(),
+                frame[TEXT].to_arrow(),
+            ],
             schema=ROWS_SCHEMA,
         )
         self._splitter.write(self._encoder.encode(frame[TEXT]), self._labels.ids(frame[LABEL]), rows)
@@ -171,14 +177,20 @@ def require_free_folder(folder: Path, *, overwrite: bool) -> None:
     if not set(names) - {QUARANTINE}:
         return
     if not overwrite:
-        raise UsageError(f"{folder}: the folder is not empty; name another --out, or add --overwrite to replace the dataset in it", path=folder)
+        raise UsageError(
+            f"{folder}: the folder is not empty; name another --out, or add --overwrite to replace the dataset in it",
+            path=folder,
+        )
     foreign = [name for name in names if not _is_ours(name)]
     if foreign:
         raise UsageError(
-            f"{folder}: --overwrite replaces a dataset only, and {foreign[0]!r} belongs to none; name another --out or move it away", path=folder
+            f"{folder}: --overwrite replaces a dataset only, and {foreign[0]!r} belongs to none; name another --out or move it away",
+            path=folder,
         )
 
 
 def _is_ours(name: str) -> bool:
     prefix, _, kind = name.partition(".")
-    return name in {MANIFEST, QUARANTINE} or (prefix.rpartition("-")[0] in {TRAIN, VALID} and kind in FILE_KINDS.values())
+    return name in {MANIFEST, QUARANTINE} or (
+        prefix.rpartition("-")[0] in {TRAIN, VALID} and kind in FILE_KINDS.values()
+    )

@@ -87,7 +87,10 @@ class ShardDataset(IterableDataset[Batch]):
             if is_mine(
                 number, first, rank=self._rank, num_ranks=self._num_ranks, worker=worker, num_workers=num_workers
             ):
-                yield torch.from_numpy(_gather(codes, starts, rows)), torch.from_numpy(_gather(label_ids, starts, rows).astype(np.int64))
+                yield (
+                    torch.from_numpy(_gather(codes, starts, rows)),
+                    torch.from_numpy(_gather(label_ids, starts, rows).astype(np.int64)),
+                )
 
     def state_dict(self) -> dict[str, Any]:
         """Where the consumer is."""
@@ -112,10 +115,11 @@ class ShardDataset(IterableDataset[Batch]):
         mine = self.state_dict()
         for name in mine.keys() - {"epoch", "delivered"}:
             if state.get(name) != mine[name]:
-                raise MismatchError(f"cannot resume the order of rows: {name} was {state.get(name)!r}, now it is {mine[name]!r}")
+                raise MismatchError(
+                    f"cannot resume the order of rows: {name} was {state.get(name)!r}, now it is {mine[name]!r}"
+                )
         self.epoch = state["epoch"]
         self.delivered = state["delivered"]
-
 
 
 def _gather(shards: list[Any], starts: Any, rows: Rows) -> Any:

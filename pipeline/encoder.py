@@ -10,7 +10,9 @@ from pipeline.kernels import Bytes, Hashes, Offsets, encode_bytes, encode_fold, 
 
 ROWS_PER_TASK = 8192
 
-_NO_BYTES = np.frombuffer(b"", np.uint8)  # Read-only like Arrow's buffers, so that Numba compiles one version of a kernel.
+_NO_BYTES = np.frombuffer(
+    b"", np.uint8
+)  # Read-only like Arrow's buffers, so that Numba compiles one version of a kernel.
 _NO_OFFSETS = np.frombuffer(bytes(8), np.int64)
 
 
@@ -76,7 +78,10 @@ class Encoder:
             return codes_NL
         tasks = [
             self._pool.submit(
-                self._encode_slice, data, offsets[start : start + ROWS_PER_TASK + 1], codes_NL[start : start + ROWS_PER_TASK]
+                self._encode_slice,
+                data,
+                offsets[start : start + ROWS_PER_TASK + 1],
+                codes_NL[start : start + ROWS_PER_TASK],
             )
             for start in starts
         ]

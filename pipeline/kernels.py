@@ -18,7 +18,15 @@ _FNV_PRIME = np.uint64(0x100000001B3)
 
 @njit(nogil=True, cache=True)
 def encode_fold(
-    data: Bytes, offsets: Offsets, table: Bytes, space: int, suffix: Bytes, fill: int, letter_i: int, letter_k: int, codes_NL: Bytes
+    data: Bytes,
+    offsets: Offsets,
+    table: Bytes,
+    space: int,
+    suffix: Bytes,
+    fill: int,
+    letter_i: int,
+    letter_k: int,
+    codes_NL: Bytes,
 ) -> None:
     """Lower-case, replace, collapse, strip, append the suffix, cut and fill, in one pass over the bytes.
 
@@ -39,13 +47,13 @@ def encode_fold(
     """
     length = codes_NL.shape[1]
     for row in range(codes_NL.shape[0]):
-        position = offsets[row]
+        position: int = offsets[row]
         stop = offsets[row + 1]
         filled = 0
         pending_space = False
         while position < stop and filled < length:
             byte = data[position]
-            code = np.int64(table[byte])
+            code: int = table[byte]
             dotted = False
             if byte == 0xE2 and position + 2 < stop and data[position + 1] == 0x84 and data[position + 2] == 0xAA:
                 code = letter_k

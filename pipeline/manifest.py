@@ -113,7 +113,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if folder.is_dir() and not path.exists():
-        raise UsageError(f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with python -m jobs.encode", path=folder)
+        raise UsageError(
+            f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with python -m jobs.encode", path=folder
+        )
     try:
         content = json.loads(path.read_bytes())
         version = content["format_version"]

@@ -16,7 +16,9 @@ Rows = npt.NDArray[np.int64]
 WINDOW_ROWS = 1 << 20
 
 
-def epoch_windows(shard_sizes: Sequence[int], seed: int, epoch: int, *, shuffle: bool, window_rows: int = WINDOW_ROWS) -> Iterator[Rows]:
+def epoch_windows(
+    shard_sizes: Sequence[int], seed: int, epoch: int, *, shuffle: bool, window_rows: int = WINDOW_ROWS
+) -> Iterator[Rows]:
     """The rows of an epoch, window by window.
 
     Args:

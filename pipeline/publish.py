@@ -77,7 +77,9 @@ def _held(lock: Path, target: Path) -> Iterator[None]:
     try:
         held.acquire(timeout=0)
     except Timeout as error:
-        raise TemporaryError(f"{target}: another charmill process is writing it; wait for it and run this again", path=target) from error
+        raise TemporaryError(
+            f"{target}: another charmill process is writing it; wait for it and run this again", path=target
+        ) from error
     try:
         yield
     finally:
@@ -153,4 +155,6 @@ def require_new_file(target: Path, *, overwrite: bool) -> None:
     if target.is_dir():
         raise UsageError(f"{target}: it is a folder; name a file", path=target)
     if target.exists() and not overwrite:
-        raise UsageError(f"{target}: it exists already; name another --out, or add --overwrite to replace it", path=target)
+        raise UsageError(
+            f"{target}: it exists already; name another --out, or add --overwrite to replace it", path=target
+        )

@@ -8,7 +8,12 @@ import pyarrow as pa
 from pipeline.errors import InputError, LawError
 from pipeline.parquet import ParquetSink
 
-BLANK_TEXT, BLANK_LABEL, UNKNOWN_LABEL, INVALID_ENCODING = "blank_text", "blank_label", "unknown_label", "invalid_encoding"
+BLANK_TEXT, BLANK_LABEL, UNKNOWN_LABEL, INVALID_ENCODING = (
+    "blank_text",
+    "blank_label",
+    "unknown_label",
+    "invalid_encoding",
+)
 
 SCHEMA = pa.schema(
     [
@@ -68,7 +73,10 @@ class QuarantineWriter:
 
     def describe(self) -> str:
         """The reasons with their counts, most frequent first, as in ``blank_text 3, bad_quote 1``."""
-        return ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0])))
+        return ", ".join(
+            f"{reason} {count:,}"
+            for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
+        )
 
 
 def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) -> None:

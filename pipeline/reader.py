@@ -6,7 +6,6 @@ here, so that everything after this module sees rows only.
 
 import csv
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -51,7 +50,9 @@ class CsvFormat:
         if not self.text or not all(self.text):
             raise UsageError("--text: name at least one column")
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
-            raise UsageError(f"--delimiter {self.delimiter!r}: expected one ASCII character other than a quote or a line ending")
+            raise UsageError(
+                f"--delimiter {self.delimiter!r}: expected one ASCII character other than a quote or a line ending"
+            )
         if self.max_record_bytes < 1:
             raise UsageError(f"--max-record-bytes {self.max_record_bytes}: expected 1 or more")
         for flag, names in (("--columns", self.columns), ("--keep", self.keep)):
@@ -100,7 +101,7 @@ class CsvReader:
         self._format = csv_format
         self._block_bytes = block_bytes
         self._transcoder: Utf8Stream | None = None
-        self._offset_base = 0  # Stored offset of the UTF-8 stream's beginning, or of the block at hand when transcoding.
+        self._offset_base = 0  # Stored offset of the UTF-8 stream's start, or of the block at hand when transcoding.
 
     def __iter__(self) -> Iterator[RowBlock]:
         with self.source.open() as stream:
@@ -114,11 +115,10 @@ class CsvReader:
             self._require_columns(names)
             scanner.num_fields = len(names)
             empty = bool(self._format.columns)
-            with closing(scanner.blocks()) as blocks:
-                for block in blocks:
-                    empty = False
-                    yield self._rows(scanner, block, names)
-                    self._advance(block)
+            for block in scanner.blocks():
+                empty = False
+                yield self._rows(scanner, block, names)
+                self._advance(block)
             if empty:
                 raise self._empty()
 
@@ -141,7 +141,9 @@ class CsvReader:
         foreign = describe_foreign(head)
         if foreign:
             what, todo = foreign
-            raise InputError(f"{self.source.path}: this is {what}, expected CSV in UTF-8; {todo}", path=self.source.path)
+            raise InputError(
+                f"{self.source.path}: this is {what}, expected CSV in UTF-8; {todo}", path=self.source.path
+            )
         if head.startswith(BOM):
             self._offset_base = len(BOM)
             head = head[len(BOM) :]
@@ -174,7 +176,10 @@ class CsvReader:
                     path=self.source.path,
                 )
             if names.count(name) > 1:
-                raise InputError(f"{self.source.path}: the header names {name!r} twice, so {flag} is ambiguous", path=self.source.path)
+                raise InputError(
+                    f"{self.source.path}: the header names {name!r} twice, so {flag} is ambiguous",
+                    path=self.source.path,
+                )
 
     def _rows(self, scanner: RecordScanner, block: Block, names: list[str]) -> RowBlock:
         index = block.well_formed
@@ -182,13 +187,15 @@ class CsvReader:
         if len(parsed) != len(index):
             raise LawError(f"{self.source.path}: Polars made {len(parsed):,} rows of {len(index):,} records")
         frame = self._select(parsed, names).insert_column(0, pl.Series(RECORD, index + block.first_record, pl.Int64))
-        frame, reasons = self._clean(frame)
-        reasons = {**block.reasons, **{record - block.first_record: reason for record, reason in reasons}}
+        frame, unusable = self._clean(frame)
+        reasons = {**block.reasons, **{record - block.first_record: reason for record, reason in unusable}}
         rejects = [self._reject(block, index, reasons[index]) for index in sorted(reasons)]
         return RowBlock(frame=frame, rejects=rejects, num_records=len(block.table))
 
     def _parse(self, scanner: RecordScanner, block: Block, names: list[str]) -> pl.DataFrame:
-        wanted = sorted({names.index(name) for name in (*self._format.text, *self._format.keep, self._format.label) if name})
+        wanted = sorted(
+            {names.index(name) for name in (*self._format.text, *self._format.keep, self._format.label) if name}
+        )
         return pl.read_csv(
             scanner.well_formed_bytes(block).tobytes(),
             has_header=False,
@@ -215,16 +222,19 @@ class CsvReader:
 
     def _clean(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
         """Take out rows that cannot be used; returns the rest, and (record, reason) of those taken."""
-        reason = pl.when(pl.col(TEXT).str.strip_chars() == "").then(pl.lit(BLANK_TEXT))
+        rules = [(pl.col(TEXT).str.strip_chars() == "", BLANK_TEXT)]
         if self._format.label:
-            reason = reason.when(pl.col(LABEL) == "").then(pl.lit(BLANK_LABEL))
-            if self._format.labels:
-                reason = reason.when(~pl.col(LABEL).is_in(list(self._format.labels))).then(pl.lit(UNKNOWN_LABEL))
-        judged = frame.with_columns(reason.otherwise(None).alias("reason:"))
+            rules.append((pl.col(LABEL) == "", BLANK_LABEL))
+        if self._format.label and self._format.labels:
+            rules.append((~pl.col(LABEL).is_in(list(self._format.labels)), UNKNOWN_LABEL))
+        reason = pl.coalesce(pl.when(rule).then(pl.lit(name)) for rule, name in rules)
+        judged = frame.with_columns(reason.alias("reason:"))
         if not judged["reason:"].is_not_null().any():
             return frame, []
         bad = judged.filter(pl.col("reason:").is_not_null())
-        return judged.filter(pl.col("reason:").is_null()).drop("reason:"), list(bad.select(RECORD, "reason:").iter_rows())
+        return judged.filter(pl.col("reason:").is_null()).drop("reason:"), list(
+            bad.select(RECORD, "reason:").iter_rows()
+        )
 
     def _reject(self, block: Block, index: int, reason: str) -> Reject:
         raw = block.raw(index)
@@ -271,4 +281,3 @@ class _Rejoined:
             data, self._head = self._head[:num_bytes], self._head[num_bytes:]
             return data
         return self._stream.read(num_bytes)
-

@@ -107,7 +107,14 @@ def _scan_one(data: Bytes, start: int, final: bool, delimiter: int, max_bytes: i
 
 @njit(nogil=True, cache=True)
 def scan_records(
-    data: Bytes, position: int, line: int, final: bool, delimiter: int, num_fields: int, max_bytes: int, records: npt.NDArray[np.int64]
+    data: Bytes,
+    position: int,
+    line: int,
+    final: bool,
+    delimiter: int,
+    num_fields: int,
+    max_bytes: int,
+    records: npt.NDArray[np.int64],
 ) -> Any:
     """Cut records until the data or the table ends.
 
@@ -131,7 +138,9 @@ def scan_records(
             position += 1
             line += 1
             continue
-        if data[position] == _CR and ((position + 1 < end and data[position + 1] == _LF) or (position + 1 == end and final)):
+        if data[position] == _CR and (
+            (position + 1 < end and data[position + 1] == _LF) or (position + 1 == end and final)
+        ):
             position = min(position + 2, end)
             line += 1
             continue

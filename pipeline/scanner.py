@@ -11,7 +11,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.quarantine import INVALID_ENCODING
-from pipeline.scan_kernel import LOOSE_QUOTES, OK, REASONS, RECORD_FIELDS, START, STATUS, STOP, Bytes, copy_records, scan_records
+from pipeline.scan_kernel import (
+    LOOSE_QUOTES,
+    OK,
+    REASONS,
+    RECORD_FIELDS,
+    START,
+    STATUS,
+    STOP,
+    Bytes,
+    copy_records,
+    scan_records,
+)
 from pipeline.source import ByteStream
 
 BLOCK_BYTES = 8 << 20
@@ -50,7 +61,9 @@ class Block:
 
 def is_utf8(data: Bytes) -> bool:
     """Whether uint8 [bytes] is valid UTF-8, as Arrow and Polars will judge it."""
-    array = pa.Array.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(np.array([0, len(data)])), pa.py_buffer(data)])
+    array = pa.Array.from_buffers(
+        pa.large_binary(), 1, [None, pa.py_buffer(np.array([0, len(data)])), pa.py_buffer(data)]
+    )
     try:
         array.cast(pa.large_string())
     except pa.ArrowInvalid:
@@ -68,7 +81,9 @@ class RecordScanner:
         block_bytes: Read so much at a time; the records do not depend on it.
     """
 
-    def __init__(self, stream: ByteStream, *, delimiter: int, max_record_bytes: int, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(
+        self, stream: ByteStream, *, delimiter: int, max_record_bytes: int, block_bytes: int = BLOCK_BYTES
+    ) -> None:
         self._stream = stream
         self._delimiter = delimiter
         self._max_record_bytes = max_record_bytes

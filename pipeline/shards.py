@@ -61,6 +61,29 @@ class NpyWriter:
         self._file.close()
 
 
+class _OpenShard:
+    """The three files of a shard that is being written."""
+
+    def __init__(self, paths: dict[str, Path], profile: Profile) -> None:
+        self._codes = NpyWriter(paths["codes"], np.uint8, (profile.max_length,))
+        self._label_ids = NpyWriter(paths["labels"], np.uint16, ())
+        self._rows = ParquetSink(paths["rows"], ROWS_SCHEMA)
+
+    @property
+    def num_rows(self) -> int:
+        return self._codes.num_rows
+
+    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
+        self._codes.write(codes_NL)
+        self._label_ids.write(label_ids)
+        self._rows.write(rows)
+
+    def close(self) -> None:
+        self._codes.close()
+        self._label_ids.close()
+        self._rows.close({})
+
+
 class ShardWriter:
     """Writes the shards of one split, each of the same number of rows but the last.
 
@@ -77,13 +100,10 @@ class ShardWriter:
         self._profile = profile
         self._shard_rows = shard_rows
         self._num_rows: list[int] = []
-        self._codes: NpyWriter | None = None
-        self._label_ids: NpyWriter | None = None
-        self._rows: ParquetSink | None = None
+        self._open: _OpenShard | None = None
 
-    def path(self, shard: int, kind: str) -> Path:
-        """The file of a shard."""
-        return self._folder / f"{self._split}-{shard:05d}.{FILE_KINDS[kind]}"
+    def _paths(self, shard: int) -> dict[str, Path]:
+        return {kind: self._folder / f"{self._split}-{shard:05d}.{ending}" for kind, ending in FILE_KINDS.items()}
 
     def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
         """Append rows.
@@ -95,33 +115,19 @@ class ShardWriter:
         """
         start = 0
         while start < len(codes_NL):
-            if self._codes is None:
-                self._open()
-            assert self._codes is not None
-            assert self._label_ids is not None
-            assert self._rows is not None
-            stop = min(len(codes_NL), start + self._shard_rows - self._codes.num_rows)
-            self._codes.write(codes_NL[start:stop])
-            self._label_ids.write(label_ids[start:stop])
-            self._rows.write(rows.slice(start, stop - start))
-            if self._codes.num_rows == self._shard_rows:
+            if self._open is None:
+                self._open = _OpenShard(self._paths(len(self._num_rows)), self._profile)
+            stop = min(len(codes_NL), start + self._shard_rows - self._open.num_rows)
+            self._open.write(codes_NL[start:stop], label_ids[start:stop], rows.slice(start, stop - start))
+            if self._open.num_rows == self._shard_rows:
                 self._close()
             start = stop
 
-    def _open(self) -> None:
-        shard = len(self._num_rows)
-        self._codes = NpyWriter(self.path(shard, "codes"), np.uint8, (self._profile.max_length,))
-        self._label_ids = NpyWriter(self.path(shard, "labels"), np.uint16, ())
-        self._rows = ParquetSink(self.path(shard, "rows"), ROWS_SCHEMA)
-
     def _close(self) -> None:
-        if self._codes is None or self._label_ids is None or self._rows is None:
-            return
-        self._codes.close()
-        self._label_ids.close()
-        self._rows.close({})
-        self._num_rows.append(self._codes.num_rows)
-        self._codes = self._label_ids = self._rows = None
+        if self._open is not None:
+            self._open.close()
+            self._num_rows.append(self._open.num_rows)
+            self._open = None
 
     def finish(self, final_ids: LabelIds) -> list[ShardEntry]:
         """Close the last shard, give every label its final id and describe the shards.
@@ -133,12 +139,12 @@ class ShardWriter:
         return [self._finish_shard(shard, num_rows, final_ids) for shard, num_rows in enumerate(self._num_rows)]
 
     def _finish_shard(self, shard: int, num_rows: int, final_ids: LabelIds) -> ShardEntry:
-        labels = self.path(shard, "labels")
+        paths = self._paths(shard)
+        labels = paths["labels"]
         final = NpyWriter(labels.with_suffix(".final"), np.uint16, ())
         final.write(final_ids[np.load(labels)])
         final.close()
         labels.with_suffix(".final").replace(labels)
-        paths = {kind: self.path(shard, kind) for kind in FILE_KINDS}
         return ShardEntry(
             split=self._split,
             num_rows=num_rows,

@@ -108,7 +108,7 @@ class Source:
             InputError: The compressed data is damaged or cut off.
         """
         try:
-            stored: BinaryIO = sys.stdin.buffer if self.path == STDIN else Path(self.path).open("rb", buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+            stored: BinaryIO = sys.stdin.buffer if self.path == STDIN else Path(self.path).open("rb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
         try:
@@ -138,7 +138,8 @@ class _Decompressed:
             return bytes(self._stream.read(num_bytes))
         except OSError as error:
             raise InputError(
-                f"{self._path}: the {self._kind} data is damaged or cut off ({error}); fetch the file again", path=self._path
+                f"{self._path}: the {self._kind} data is damaged or cut off ({error}); fetch the file again",
+                path=self._path,
             ) from error
 
 
@@ -153,7 +154,7 @@ def find_sources(patterns: Iterable[str]) -> list[Source]:
     paths: list[str] = []
     for pattern in patterns:
         if pattern != STDIN and not Path(pattern).exists() and glob.has_magic(pattern):
-            matches = sorted(match for match in glob.glob(pattern, recursive=True) if Path(match).is_file())  # noqa: PTH207
+            matches = sorted(match for match in glob.glob(pattern, recursive=True) if Path(match).is_file())
             if not matches:
                 raise UsageError(f"{pattern}: no file matches", path=pattern)
             paths += matches
@@ -170,4 +171,8 @@ def find_sources(patterns: Iterable[str]) -> list[Source]:
         twice = next(path for path, count in Counter(paths).items() if count > 1)
         raise UsageError(f"{twice}: it is named twice; each input is read once", path=twice)
     names = Counter("stdin" if path == STDIN else Path(path).name for path in paths)
-    return [Source(path, name if names[name] == 1 else path) for path in paths for name in ["stdin" if path == STDIN else Path(path).name]]
+    return [
+        Source(path, name if names[name] == 1 else path)
+        for path in paths
+        for name in ["stdin" if path == STDIN else Path(path).name]
+    ]

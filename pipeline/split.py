@@ -73,7 +73,9 @@ class RandomSplitter:
         profile: Of the codes.
     """
 
-    def __init__(self, split: SplitEntry, train: ShardWriter, valid: ShardWriter, folder: Path, profile: Profile) -> None:
+    def __init__(
+        self, split: SplitEntry, train: ShardWriter, valid: ShardWriter, folder: Path, profile: Profile
+    ) -> None:
         self._split = split
         self._writers = (train, valid)
         folder.mkdir()

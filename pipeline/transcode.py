@@ -35,7 +35,9 @@ def normalize_encoding(name: str) -> str:
         b"".decode(name)
         found = codecs.lookup(name).name
     except LookupError as error:
-        raise UsageError(f"--encoding {name}: Python has no such text encoding; try utf-8, utf-16, latin-1 or cp1252") from error
+        raise UsageError(
+            f"--encoding {name}: Python has no such text encoding; try utf-8, utf-16, latin-1 or cp1252"
+        ) from error
     return UTF8 if found == "utf-8-sig" else found
 
 

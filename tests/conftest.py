@@ -1,0 +1,31 @@
+"""Fixtures, and the rule by which a test that needs something is skipped with a reason or, where it is required, fails."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _need(present: bool, what: str, variable: str) -> None:
+    if present:
+        return
+    if os.environ.get(variable) == "1":
+        pytest.fail(f"{what}, and {variable}=1 requires it")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def agnews() -> Path:
+    """train.csv of AG News: no header; label, title, description."""
+    folder = os.environ.get("AGNEWS_DIR", "")
+    path = Path(folder) / "train.csv"
+    _need(bool(folder) and path.exists(), "AGNEWS_DIR does not name a folder with train.csv", "REQUIRE_AGNEWS")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _gpu(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("gpu"):
+        import torch
+
+        _need(torch.cuda.is_available(), "torch sees no CUDA device", "REQUIRE_GPU")
