@@ -10,10 +10,10 @@ import sys
 import tomllib
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict, Env
@@ -140,6 +140,8 @@ def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
         return config
 
     command.__annotations__ = {"config": Annotated[config_type, Parameter(name="*")], "return": config_type}
+    if all(field.default is not MISSING or field.default_factory is not MISSING for field in fields(cast("Any", config_type))):
+        command.__defaults__ = (config_type(),)  # cyclopts wants it where no flag is required.
     app.default(command)
     quoted = [_STDIN_TOKEN if token == "-" else token for token in tokens]
     try:

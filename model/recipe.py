@@ -1,6 +1,7 @@
 """Recipes: all that decides the weights of a training, resolved from a name, the flags and the data. Imports nothing heavy."""
 
 import difflib
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,7 +12,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "one-cycle")
 RECIPES = ("default", "seed")
 
-_DEFAULT_MIN_EPOCHS, _DEFAULT_MAX_EPOCHS, _DEFAULT_MIN_STEPS = 4, 100, 700
+_DEFAULT_MIN_EPOCHS, _DEFAULT_MAX_EPOCHS, _DEFAULT_MIN_STEPS = 4, 50, 250
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,11 @@ class TrainConfig:
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise UsageError(f"--{name} {value!r}: expected one of {', '.join(known)}{hint}")
         for name, least in (("epochs", 1), ("batch_size", 1), ("limit_batches", 0), ("seed", 0), ("weight_decay", 0)):
-            if getattr(self, name) < least:
+            if not least <= getattr(self, name) < math.inf:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
-        if not self.lr > 0:
+        if self.seed >= 1 << 63:
+            raise UsageError(f"--seed {self.seed}: expected less than 2**63")
+        if not 0 < self.lr < math.inf:
             raise UsageError(f"--lr {self.lr}: expected more than 0")
 
 
