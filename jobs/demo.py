@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from jobs import encode, fetch, score, train
 from jobs.command import CommonConfig, run_command
 from jobs.reading import ReadingConfig
-from pipeline.errors import MissingError, TemporaryError, UsageError
+from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
 
 AGNEWS_COLUMNS = "label,title,description"
 SAMPLE = Path(__file__).parent.parent / "data" / "sample.csv"
@@ -92,7 +92,7 @@ def _find_titles(common: CommonConfig) -> tuple[Path, str]:
     _say("AGNEWS_DIR is not set and data/agnews is empty: downloading AG News")
     try:
         fetch.run(fetch.FetchConfig("agnews", common=CommonConfig(log=common.log)))
-    except (MissingError, TemporaryError) as error:
+    except (InputError, MissingError, TemporaryError) as error:
         _say(f"no download: {error}")
         return SAMPLE, f"the made-up sample, {SAMPLE.name}"
     return Path("data/agnews/train.csv"), "AG News titles, downloaded into data/agnews"

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,11 +43,19 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file so that a reader sees the old one or the new one, whole, whatever happens in between.
 
     For files of which only one process is the writer: the temporary name is fixed.
+
+    Raises:
+        CharmillError: The disk is full, or the folder may not be written; the old file is still there.
     """
     temporary = path.with_name(f".{path.name}.partial")
-    write_durably(temporary, write)
-    temporary.replace(path)
-    sync_folder(path.parent)
+    try:
+        write_durably(temporary, write)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise from_os_error(error, "write", path) from error
 
 
 @contextmanager
@@ -126,7 +134,11 @@ def publish_folder(staged: Path, target: Path) -> None:
         old = target.with_name(f".{target.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         target.replace(old)
-        staged.replace(target)
+        try:
+            staged.replace(target)
+        except OSError:
+            old.replace(target)
+            raise
         shutil.rmtree(old)
     sync_folder(target.parent)
 
