@@ -140,7 +140,10 @@ def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
         return config
 
     command.__annotations__ = {"config": Annotated[config_type, Parameter(name="*")], "return": config_type}
-    if all(field.default is not MISSING or field.default_factory is not MISSING for field in fields(cast("Any", config_type))):
+    if all(
+        field.default is not MISSING or field.default_factory is not MISSING
+        for field in fields(cast("Any", config_type))
+    ):
         command.__defaults__ = (config_type(),)  # cyclopts wants it where no flag is required.
     app.default(command)
     quoted = [_STDIN_TOKEN if token == "-" else token for token in tokens]
@@ -167,7 +170,10 @@ def _config_file(name: str, tokens: list[str]) -> list[Dict]:
         raise from_os_error(error, "read", path) from error
     except ValueError as error:
         raise UsageError(f"{path}: it is not TOML: {error}", path=path) from error
-    values = {key: value for key, value in content.items() if not isinstance(value, dict)} | content.get(name, {})
+    table = content.get(name, {})
+    values = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    if isinstance(table, dict):
+        values |= table
     return [Dict(values, source=path)]
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,7 +12,8 @@ import structlog
 PLAIN_LINE_SECONDS = 5.0
 BAR_SECONDS = 0.1
 
-Figures = Mapping[str, str]
+Figures = Mapping[str, float | str]
+"""What to show beside the progress: numbers, rounded to what is worth showing, and text."""
 
 
 class Meter(Protocol):
@@ -32,13 +33,26 @@ def make_log(form: str) -> Any:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S", utc=is_json),
-            structlog.processors.JSONRenderer()
-            if is_json
-            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0),
+            *([_head_first, structlog.processors.JSONRenderer()] if is_json else [_text_line]),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     return structlog.get_logger()
+
+
+def _head_first(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    return {name: event.pop(name) for name in ("timestamp", "level", "event")} | dict(event)
+
+
+def _text_line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Time, what happened, and the figures in the order in which they were given; the same on every line, so columns can be cut."""
+    time_of_day, title = event.pop("timestamp"), event.pop("event")
+    event.pop("level")
+    return "  ".join([f"{time_of_day} {title}", *(f"{name} {_figure(value)}" for name, value in event.items())])
+
+
+def _figure(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 @contextmanager
@@ -54,12 +68,13 @@ def metered(form: str, title: str, total: float) -> Iterator[Meter]:
         with _bar(title, total) as meter:
             yield meter
     else:
-        yield _LineMeter(make_log(form), title, total)
+        yield _LineMeter(make_log(form), title, total, is_json=form == "json")
 
 
 class _LineMeter:
-    def __init__(self, log: Any, title: str, total: float) -> None:
+    def __init__(self, log: Any, title: str, total: float, *, is_json: bool) -> None:
         self._log = log
+        self._is_json = is_json
         self._title = title
         self._total = total
         self._started = self._shown = time.monotonic()
@@ -69,11 +84,15 @@ class _LineMeter:
         if now - self._shown < PLAIN_LINE_SECONDS:
             return
         self._shown = now
-        known = dict(figures())
+        known: dict[str, Any] = {}
         if self._total and done:
-            left = (now - self._started) * (self._total - done) / done
-            known |= {"done": f"{min(1.0, done / self._total):.0%}", "left": _clock(left)}
-        self._log.info(self._title, **known)
+            share = min(1.0, done / self._total)
+            left = (now - self._started) * (1 - share) / share
+            if self._is_json:
+                known = {"done": round(share, 4), "seconds_left": round(left, 1)}
+            else:
+                known = {"done": f"{share:.0%}", "left": _clock(left)}
+        self._log.info(self._title, **known, **figures())
 
     def note(self, event: str, **figures: Any) -> None:
         self._log.info(event, **figures)
@@ -83,6 +102,7 @@ class _LineMeter:
 def _bar(title: str, total: float) -> Iterator[Meter]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     progress = Progress(
         SpinnerColumn(),
@@ -90,7 +110,7 @@ def _bar(title: str, total: float) -> Iterator[Meter]:
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),  # Where it is narrow, the bar gives way.
         console=Console(stderr=True),
         transient=True,
     )
@@ -109,12 +129,12 @@ class _BarMeter:
         if now - self._shown < BAR_SECONDS:
             return
         self._shown = now
-        shown = "  ".join(f"{name} {value}" for name, value in figures().items())
+        shown = "  ".join(f"{name} {_figure(value)}" for name, value in figures().items())
         self._progress.update(self._task, completed=done, figures=shown)
 
     def note(self, event: str, **figures: Any) -> None:
-        shown = "  ".join(f"{name} {value}" for name, value in figures.items())
-        self._progress.console.print(f"{event}  {shown}", markup=False, highlight=False)
+        shown = [event, *(f"{name} {_figure(value)}" for name, value in figures.items())]
+        self._progress.console.print("  ".join(shown), markup=False, highlight=False, soft_wrap=True)
 
 
 def _clock(seconds: float) -> str:
@@ -126,7 +146,7 @@ def _clock(seconds: float) -> str:
 def rates(started: float, num_rows: int, num_bytes: int) -> Figures:
     """Rows/s and MB/s since a `time.monotonic()`."""
     seconds = max(time.monotonic() - started, 1e-9)
-    return {"rows": f"{num_rows:,}", "rows/s": f"{num_rows / seconds:,.0f}", "MB/s": f"{num_bytes / seconds / 1e6:.1f}"}
+    return {"rows": num_rows, "rows/s": round(num_rows / seconds), "MB/s": round(num_bytes / seconds / 1e6, 1)}
 
 
 def print_result(report: dict[str, Any], *, as_json: bool, render: Callable[[dict[str, Any]], str]) -> None:

@@ -107,6 +107,7 @@ def _targets(config: ScoreConfig, sources: "list[Source]") -> list[Path]:
     Raises:
         UsageError: Two sources would share one, or one exists already.
     """
+    from model.scoring import quarantine_path
     from pipeline.publish import require_new_file
     from pipeline.source import STDIN
 
@@ -117,13 +118,16 @@ def _targets(config: ScoreConfig, sources: "list[Source]") -> list[Path]:
         targets = [out]
     else:
         targets = []
+        taken: set[Path] = set()
         for source in sources:
             name = Path("stdin" if source.path == STDIN else source.path)
             while name.suffix in _STRIPPED and name.stem:
                 name = name.with_suffix("")
             target = out / f"{name.name}.parquet"
-            if target in targets:
-                raise UsageError(f"{target}: two CSVs would be scored into it; score them into different folders")
+            for output in (target, quarantine_path(target)):
+                if output in taken:
+                    raise UsageError(f"{output}: two CSVs would write it; score them into different folders")
+            taken |= {target, quarantine_path(target)}
             targets.append(target)
     for target in targets:
         require_new_file(target, overwrite=config.common.overwrite)
@@ -148,7 +152,7 @@ def _summary(config: ScoreConfig, model: "Model", engine: str, reports: "list[Sc
         "outputs": [output for report in reports for output in report.outputs],
     }
     if config.label:
-        summary["accuracy"] = total("rows_correct") / max(1, total("rows_scored"))
+        summary["accuracy"] = total("rows_correct") / total("rows_scored") if total("rows_scored") else None
     if config.min_confidence is not None:
         summary["rows_abstained"] = total("rows_abstained")
     return summary
@@ -165,7 +169,7 @@ def render(report: dict[str, Any]) -> str:
             **({"  of which abstained": report["rows_abstained"]} if "rows_abstained" in report else {}),
             "rows quarantined": report["rows_quarantined"],
             **{f"  {reason}": count for reason, count in sorted(report["quarantined"].items())},
-            **({"accuracy": f"{report['accuracy']:.2%}"} if "accuracy" in report else {}),
+            **({"accuracy": f"{report['accuracy']:.2%}"} if report.get("accuracy") is not None else {}),
             "engine": report["engine"],
             "model": report["model"],
             "seconds": report["seconds"],

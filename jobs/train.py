@@ -98,7 +98,7 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     missing = [name for name in ("torch", "einops", "jinja2") if find_spec(name) is None]
     if missing:
         raise MissingError(
-            f"training needs {', '.join(missing)}: pip install 'charmill[train]'; encoding and scoring do without"
+            f"training needs {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
         )
     import torch
 
@@ -167,21 +167,27 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
 
 
 def _require_free_run(config: TrainJobConfig) -> None:
+    from model.checkpoint import CHECKPOINT
+
     out = config.out
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: it is a file; --out names the run's folder", path=out)
     names = {entry.name for entry in out.iterdir()} - {".lock"} if out.is_dir() else set()
-    if not names or config.resume:
+    if not names:
         return
-    if not config.common.overwrite:
+    if not config.resume and not config.common.overwrite:
         raise UsageError(
             f"{out}: the folder is not empty; add --resume to go on, --overwrite to start over, or name another --out",
             path=out,
         )
     foreign = sorted(name for name in names if name.removeprefix(".").removesuffix(".partial") not in RUN_FILES)
     if foreign:
+        flag = "--resume goes on with" if config.resume else "--overwrite replaces"
+        raise UsageError(f"{out}: {flag} a run only, and {foreign[0]!r} belongs to none; move it away", path=out)
+    if config.resume and "model.json" in names and not (out / CHECKPOINT).exists():
         raise UsageError(
-            f"{out}: --overwrite replaces a run only, and {foreign[0]!r} belongs to none; move it away", path=out
+            f"{out}: a model is there, but no checkpoint to go on from; start over with --overwrite, or name another --out",
+            path=out,
         )
 
 
@@ -222,10 +228,10 @@ def _train(training: "Training", out: Path, meter: "Meter") -> "Trained":
         replace_file(out / "metrics.jsonl", lambda file: file.write("".join(lines).encode()))
         meter.note(
             f"epoch {line['epoch'] + 1}",
-            train_loss=f"{line['train_loss']:.4f}",
-            batch_accuracy=f"{line['batch_accuracy']:.2f}",
-            train_accuracy=f"{line['train_accuracy']:.4f}",
-            held_out_accuracy=f"{line['valid_accuracy']:.4f}",
+            **{
+                name: round(line[name], 4)
+                for name in ("valid_accuracy", "train_accuracy", "batch_accuracy", "train_loss")
+            },
         )
 
     return training.run(meter.update, on_epoch)

@@ -2,10 +2,11 @@
 
 Tensors are stored by name: the network's under `network.`, the optimiser's under `optimizer.PARAMETER.`, the random states under `random.`.
 All else (counters, sums, history, configuration, fingerprints) is JSON in the file's metadata; Python writes floats so that they read back
-the same.
+the same. A checksum over both is there because nothing else would tell a flipped bit in a weight from what was learnt.
 """
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,9 @@ def save_checkpoint(
         "param_groups": states["param_groups"],
         "schedule": {name: value for name, value in schedule.state_dict().items() if name != "lr_lambdas"},
     }
-    data = save(
-        {name: tensor.detach().contiguous() for name, tensor in tensors.items()}, {"charmill": json.dumps(content)}
-    )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(content)
+    data = save(tensors, {"charmill": text, "crc32": _checksum(text, tensors)})
     replace_file(path, lambda file: file.write(data))
 
 
@@ -94,7 +95,7 @@ def load_checkpoint(
         )
         optimizer.load_state_dict({"state": states, "param_groups": content["param_groups"]})
         schedule.load_state_dict({**content["schedule"], "lr_lambdas": [None]})
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (RuntimeError, ValueError, KeyError) as error:  # What torch raises where the network is another one.
         raise _damaged(path, error) from error
     torch.set_rng_state(tensors["random.cpu"])
     if device.type == "cuda" and "random.cuda" in tensors:
@@ -104,19 +105,31 @@ def load_checkpoint(
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
-            content = json.loads(file.metadata()["charmill"])
+            metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
+        content = json.loads(metadata["charmill"])
+        version, checksum = content["format_version"], metadata.get("crc32")
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
-    if content.get("format_version") != FORMAT_VERSION:
+    if version != FORMAT_VERSION:
         raise MismatchError(
-            f"{path}: format_version is {content.get('format_version')}, expected {FORMAT_VERSION}; start over with --overwrite",
-            path=path,
+            f"{path}: format_version is {version}, expected {FORMAT_VERSION}; start over with --overwrite", path=path
         )
+    if checksum != _checksum(metadata["charmill"], tensors):
+        raise _damaged(path, "its checksum is wrong")
     return tensors, content
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
+def _checksum(text: str, tensors: dict[str, torch.Tensor]) -> str:
+    """CRC-32 over the metadata and all tensors, in the order of their names."""
+    checksum = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        stored = tensors[name].reshape(-1).view(torch.uint8).numpy()
+        checksum = zlib.crc32(stored.data, zlib.crc32(name.encode(), checksum))
+    return f"{checksum:08x}"
+
+
+def _damaged(path: Path, error: Exception | str) -> InputError:
     return InputError(
         f"{path}: the checkpoint is damaged ({' '.join(str(error).split())}); start over with --overwrite", path=path
     )

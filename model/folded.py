@@ -13,7 +13,7 @@ import numpy.typing as npt
 from model.architecture import CharCnnConfig, NgramConfig
 from model.ngram_hash import BASE, INVERSE, powers, word_codes
 from model.ngram_kernel import sum_ngrams
-from model.predictor import BATCH_ROWS, Probabilities
+from model.predictor import BATCH_ROWS, Probabilities, full_batch
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes
 from pipeline.errors import InputError
@@ -25,6 +25,39 @@ _NORM_EPSILON = np.float32(1e-5)  # torch.nn.LayerNorm's
 
 class _Logits(Protocol):
     def logits(self, codes_BL: Codes) -> Floats: ...
+
+
+def require_fitting(model: Model, weights: Weights) -> None:
+    """Hold weights against the architecture, the profile and the labels of their model.
+
+    Raises:
+        InputError: A weight is missing, too much, or of another shape.
+    """
+    config, profile, num_classes = model.architecture, model.profile, len(model.labels)
+    layers: dict[str, tuple[int, ...]]
+    if isinstance(config, CharCnnConfig):
+        layers = {
+            "conv_1": (config.channels_1, profile.num_codes, 3),
+            "norm_1": (config.channels_1,),
+            "conv_2": (config.channels_2, config.channels_1, 3),
+            "norm_2": (config.channels_2,),
+            "linear_1": (config.hidden, profile.max_length * config.channels_2),
+            "linear_2": (num_classes, config.hidden),
+        }
+    else:
+        layers = {"bag": (config.buckets + 1, config.dim), "linear": (num_classes, config.dim)}
+    expected = {f"{name}.weight": shape for name, shape in layers.items()}
+    expected |= {f"{name}.bias": shape[:1] for name, shape in layers.items() if name != "bag"}
+    for name in sorted(expected.keys() | weights.keys()):
+        wanted, got = expected.get(name), weights[name].shape if name in weights else None
+        if wanted != got:
+            raise InputError(
+                f"the weights do not fit the architecture: {name} is {_shape(got)}, expected {_shape(wanted)}; train again"
+            )
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else " x ".join(map(str, shape))
 
 
 class FoldedPredictor:
@@ -40,15 +73,14 @@ class FoldedPredictor:
     """
 
     def __init__(self, model: Model, weights: Weights, *, num_threads: int) -> None:
-        try:
-            self._network: _Logits = (
-                _CharCnn(model, weights)
-                if isinstance(model.architecture, CharCnnConfig)
-                else _Ngram(model, model.architecture, weights)
-            )
-        except (KeyError, ValueError) as error:
-            raise InputError(f"the weights do not fit the architecture: {error}; train again") from error
+        require_fitting(model, weights)
+        self._network: _Logits = (
+            _CharCnn(model, weights)
+            if isinstance(model.architecture, CharCnnConfig)
+            else _Ngram(model, model.architecture, weights)
+        )
         self._temperature = np.float32(model.temperature)
+        self._fill = model.profile.fill
         self._num_classes = len(model.labels)
         self._pool = ThreadPoolExecutor(num_threads)
         self.name = "folded on cpu"
@@ -58,7 +90,8 @@ class FoldedPredictor:
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
 
         def fill(start: int) -> None:
-            logits_BK = self._network.logits(codes_NL[start : start + BATCH_ROWS])
+            codes_BL = codes_NL[start : start + BATCH_ROWS]
+            logits_BK = self._network.logits(full_batch(codes_BL, self._fill))[: len(codes_BL)]
             probabilities_NK[start : start + BATCH_ROWS] = _softmax(logits_BK / self._temperature)
 
         for _ in self._pool.map(fill, range(0, len(codes_NL), BATCH_ROWS)):
@@ -68,12 +101,9 @@ class FoldedPredictor:
 
 class _CharCnn:
     def __init__(self, model: Model, weights: Weights) -> None:
-        num_codes, fill = model.profile.num_codes, model.profile.fill
-        self._fill = fill
+        self._fill = fill = model.profile.fill
         # [3, C, C1]: what a code adds to the position after it, its own, and the one before it. The fill code adds nothing.
         self._tables = np.ascontiguousarray(weights["conv_1.weight"].transpose(2, 1, 0))
-        if self._tables.shape[:2] != (3, num_codes):
-            raise ValueError(f"conv_1.weight is for {self._tables.shape[1]} codes, the profile has {num_codes}")
         self._tables[:, fill] = 0
         # [3 * C1, C2], for rows of three neighbours.
         channels_2 = weights["conv_2.weight"].shape[0]
@@ -101,8 +131,6 @@ class _Ngram:
         self._powers, self._inverse_powers = powers(BASE, length + 1), powers(INVERSE, length + 1)
         self._word_codes = word_codes(model.profile)
         self._table = weights["bag.weight"]
-        if self._table.shape != (config.buckets + 1, config.dim):
-            raise ValueError(f"bag.weight is {self._table.shape}, expected {(config.buckets + 1, config.dim)}")
         self._weight, self._bias = weights["linear.weight"], weights["linear.bias"]
 
     def logits(self, codes_BL: Codes) -> Floats:

@@ -15,7 +15,7 @@ Probabilities = npt.NDArray[np.float32]
 Engine = Literal["auto", "folded", "torch"]
 Device = Literal["auto", "cpu", "cuda"]
 
-BATCH_ROWS = 1024  # Fixed, so that a row's probabilities do not depend on how many rows come at once.
+BATCH_ROWS = 1024  # Fixed, see full_batch.
 
 
 class Predictor(Protocol):
@@ -27,6 +27,19 @@ class Predictor(Protocol):
     def predict(self, codes_NL: Codes) -> Probabilities:
         """Uint8 [N, L] to float32 [N, K], rows summing to 1, owned by the caller."""
         ...
+
+
+def full_batch(codes_BL: Codes, fill: int) -> Codes:
+    """Add rows of the fill code until there are `BATCH_ROWS`.
+
+    A matrix product rounds differently in batches of different shapes. With one shape for all, a row's probabilities are the same to
+    the last bit however many rows come at once.
+
+    Returns:
+        uint8 [`BATCH_ROWS`, L]; codes_BL itself where it is full.
+    """
+    missing = BATCH_ROWS - len(codes_BL)
+    return np.pad(codes_BL, ((0, missing), (0, 0)), constant_values=fill) if missing else codes_BL
 
 
 def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, num_threads: int) -> Predictor:
@@ -52,7 +65,7 @@ def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, n
         return FoldedPredictor(model, weights, num_threads=num_threads)
     if find_spec("torch") is None:
         raise MissingError(
-            "--engine torch: torch is not installed; pip install 'charmill[train]', or use --engine folded"
+            "--engine torch: torch is not installed; pip install '.[train]' in charmill's checkout, or use --engine folded"
         )
     from model.torch_predictor import TorchPredictor
 

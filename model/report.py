@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 240, 48, 28, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 240, 56, 28, 10
 
 
 @dataclass(frozen=True, kw_only=True)

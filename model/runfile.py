@@ -11,6 +11,7 @@ RUN/
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,12 @@ class Model:
     weights_bytes: int
     weights_sha256: str
     versions: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature {self.temperature}: expected more than 0")
+        if len(set(self.labels)) < max(1, len(self.labels)):
+            raise ValueError(f"{len(self.labels)} labels, of which {len(set(self.labels))} are different")
 
     def to_bytes(self) -> bytes:
         """The bytes of `model.json`."""

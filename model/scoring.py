@@ -94,6 +94,11 @@ class ScoreReport:
     outputs: list[str] = field(default_factory=list)
 
 
+def quarantine_path(target: Path) -> Path:
+    """Where the quarantine of a scores file goes."""
+    return target.with_name(f"{target.stem}.quarantine.parquet")
+
+
 class Scorer:
     """Scores sources with one model.
 
@@ -123,7 +128,7 @@ class Scorer:
         Raises:
             CharmillError: No scores were published; where too much was quarantined, the quarantine was.
         """
-        quarantine_target = target.with_name(f"{target.stem}.quarantine.parquet")
+        quarantine_target = quarantine_path(target)
         with staging(target) as stage:
             quarantine = QuarantineWriter(stage / "quarantine.parquet")
             scores = stage / "scores.parquet"
@@ -146,6 +151,25 @@ class Scorer:
     ) -> ScoreReport:
         report = ScoreReport(source.name, reasons=quarantine.reasons)
         sink = ParquetSink(path, self._schema)
+        try:
+            self._write_rows(source, sink, quarantine, report, on_block)
+            report.rows_quarantined = quarantine.num_rows
+            sink.close({METADATA_KEY: json.dumps(self._metadata(source, report))})
+        except BaseException:
+            sink.abandon()
+            quarantine.abandon()
+            raise
+        check_law(source.path, report.rows_in, pq.read_metadata(path).num_rows, report.rows_quarantined)
+        return report
+
+    def _write_rows(
+        self,
+        source: Source,
+        sink: ParquetSink,
+        quarantine: QuarantineWriter,
+        report: ScoreReport,
+        on_block: Callable[[ScoreReport], None],
+    ) -> None:
         pieces = _Pieces()
         for block in CsvReader(source, self._options.csv_format):
             report.rows_in += block.num_records
@@ -157,10 +181,6 @@ class Scorer:
             on_block(report)
         for codes_NL, frame in pieces.take(final=True):
             sink.write(self._predict(codes_NL, frame, report))
-        report.rows_quarantined = quarantine.num_rows
-        sink.close({METADATA_KEY: json.dumps(self._metadata(source, report))})
-        check_law(source.path, report.rows_in, pq.read_metadata(path).num_rows, report.rows_quarantined)
-        return report
 
     def _predict(self, codes_NL: Codes, frame: pl.DataFrame, report: ScoreReport) -> pa.Table:
         probabilities_NK = self._predictor.predict(codes_NL)

@@ -5,7 +5,7 @@ import torch
 
 from model.architecture import build_network
 from model.device import choose_device
-from model.predictor import BATCH_ROWS, Device, Probabilities
+from model.predictor import BATCH_ROWS, Device, Probabilities, full_batch
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes
 from pipeline.errors import InputError
@@ -37,6 +37,7 @@ class TorchPredictor:
             ) from error
         self._network.to(self._device).eval()
         self._temperature = model.temperature
+        self._fill = model.profile.fill
         self._num_classes = len(model.labels)
         self.name = f"torch on {self._device.type}"
 
@@ -45,7 +46,8 @@ class TorchPredictor:
         """Uint8 [N, L] to float32 [N, K], rows summing to 1, owned by the caller."""
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
         for start in range(0, len(codes_NL), BATCH_ROWS):
-            codes_BL = torch.from_numpy(codes_NL[start : start + BATCH_ROWS]).to(self._device)
-            logits_BK = self._network(codes_BL) / self._temperature
-            probabilities_NK[start : start + BATCH_ROWS] = torch.softmax(logits_BK, dim=1).cpu().numpy()
+            codes_BL = codes_NL[start : start + BATCH_ROWS]
+            logits_BK = self._network(torch.from_numpy(full_batch(codes_BL, self._fill)).to(self._device))
+            probabilities_BK = torch.softmax(logits_BK / self._temperature, dim=1).cpu().numpy()
+            probabilities_NK[start : start + BATCH_ROWS] = probabilities_BK[: len(codes_BL)]
         return probabilities_NK

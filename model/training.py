@@ -14,6 +14,7 @@ from model.checkpoint import CHECKPOINT, load_checkpoint, read_progress, save_ch
 from model.metrics import Evaluation, evaluate
 from model.optim import make_optimizer, make_schedule
 from model.recipe import TrainConfig, require_same_config
+from pipeline.alphabet import require_same_profile
 from pipeline.dataset import ShardDataset
 from pipeline.errors import InputError, MismatchError
 from pipeline.loader import BatchLoader
@@ -21,7 +22,7 @@ from pipeline.manifest import TRAIN, VALID, Manifest
 
 EVALUATION_BATCH = 1024
 
-OnStep = Callable[[int, Callable[[], Mapping[str, str]]], None]
+OnStep = Callable[[int, Callable[[], Mapping[str, float | str]]], None]
 """Told after each step of the batches done, and how to ask for figures to show."""
 
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -72,6 +73,7 @@ class Training:
         self._checkpoint = run / CHECKPOINT
         self._checkpoint_seconds = checkpoint_seconds
         self._fingerprint = manifest.fingerprint
+        self._profile = manifest.profile
         self._num_classes = len(manifest.labels)
         order: dict[str, Any] = {"seed": config.seed, "shuffle": config.shuffle, "limit_batches": config.limit_batches}
         dataset = ShardDataset(folder, manifest, TRAIN, batch_size=config.batch_size, **order)
@@ -101,6 +103,7 @@ class Training:
         if not self._checkpoint.exists():
             return False
         progress = read_progress(self._checkpoint)
+        require_same_profile("the checkpoint", progress["profile"], "the dataset", self._profile.to_json())
         require_same_config(progress["config"], self._config)
         if progress["dataset_fingerprint"] != self._fingerprint:
             raise MismatchError(
@@ -144,11 +147,8 @@ class Training:
             on_step(self.batches_done, lambda: {"epoch": f"{epoch + 1}/{self._config.epochs}"} | sums.figures())
             if time.monotonic() - self._checkpointed >= self._checkpoint_seconds:
                 self._save()
+        self._require_finite()
         line = {"epoch": epoch, **sums.metrics(), "lr": self._schedule.get_last_lr()[0]}
-        if not torch.isfinite(sums.loss):
-            raise InputError(
-                f"epoch {epoch + 1}: the loss is {float(sums.loss)}; try a smaller --lr; the last checkpoint is {self._checkpoint}"
-            )
         evaluation = evaluate(self.network, self._valid, self._num_classes)
         line |= {
             "valid_loss": evaluation.loss,
@@ -161,11 +161,22 @@ class Training:
         on_epoch(line)
         return evaluation
 
+    def _require_finite(self) -> None:
+        """Checked where the sums cross to the CPU anyway, and before every checkpoint, so that none holds a training beyond repair."""
+        if not torch.isfinite(self._sums.loss):
+            where = f"; the last checkpoint before it is {self._checkpoint}" if self._checkpoint.exists() else ""
+            raise InputError(
+                f"epoch {len(self._history) + 1}: the loss is {float(self._sums.loss)}; "
+                f"start over with --overwrite and a smaller --lr{where}"
+            )
+
     def _save(self) -> None:
+        self._require_finite()
         self._checkpoint.parent.mkdir(exist_ok=True)
         progress = {
             "config": asdict(self._config),
             "dataset_fingerprint": self._fingerprint,
+            "profile": self._profile.to_json(),
             "dataset": self._train.dataset.state_dict(),
             "history": self._history,
             "sums": self._sums.state_dict(),
@@ -210,14 +221,14 @@ class _EpochSums:
             "rows": self._rows,
         }
 
-    def figures(self) -> dict[str, str]:
+    def figures(self) -> dict[str, float]:
         """What a progress bar shows."""
         metrics = self.metrics()
         rate = (self._rows - self._rows_before) / max(1e-9, time.monotonic() - self._started)
         return {
-            "loss": f"{metrics['train_loss']:.4f}",
-            "accuracy": f"{metrics['train_accuracy']:.2%}",
-            "rows/s": f"{rate:,.0f}",
+            "loss": round(metrics["train_loss"], 4),
+            "accuracy": round(metrics["train_accuracy"], 4),
+            "rows/s": round(rate),
         }
 
     def state_dict(self) -> dict[str, Any]:

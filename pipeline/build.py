@@ -1,6 +1,7 @@
 """Builds a dataset: sources in, a finished folder out. Used by the encode job, within a staging folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,6 +81,10 @@ class DatasetBuilder:
         Raises:
             CharmillError: The source cannot be used.
         """
+        with self._abandoned_on_error():
+            self._read(source, on_block)
+
+    def _read(self, source: Source, on_block: Callable[[Counts], None]) -> None:
         counts, before = self.counts, (self.counts.rows_in, self.counts.rows_out, self.counts.rows_quarantined)
         for block in CsvReader(source, self._config.csv_format):
             self._take(source, block)
@@ -125,12 +130,17 @@ class DatasetBuilder:
             InputError: Too much was quarantined (the quarantine file is then complete), or there are no rows.
             LawError: Rows were lost.
         """
+        with self._abandoned_on_error():
+            return self._finish()
+
+    def _finish(self) -> Manifest:
         has_quarantine = self.quarantine.close()
         counts = self.counts
         where = counts.sources[0].name if len(counts.sources) == 1 else f"{len(counts.sources)} files"
         check_share(where, counts.rows_in, self.quarantine, self._config.max_quarantined)
         if not counts.rows_out:
-            raise InputError(f"{where}: there is no row to encode, only a header")
+            what = f"all {counts.rows_in:,} records went to quarantine" if counts.rows_in else "there is only a header"
+            raise InputError(f"{where}: there is no row to encode, {what}")
         self._splitter.finish()
         labels, final_ids = self._labels.finish()
         manifest = Manifest(
@@ -146,12 +156,26 @@ class DatasetBuilder:
         write_durably(self.folder / MANIFEST, lambda file: file.write(manifest.to_bytes()))
         return manifest
 
+    @contextmanager
+    def _abandoned_on_error(self) -> Iterator[None]:
+        """Let go of all files if it fails; where the input is to blame, the quarantine is completed, since it may be kept."""
+        try:
+            yield
+        except BaseException as error:
+            for unfinished in (*self._writers, self._splitter):
+                unfinished.abandon()
+            if isinstance(error, InputError):
+                self.quarantine.close()
+            else:
+                self.quarantine.abandon()
+            raise
+
     def keep_quarantine(self, target: Path) -> Path | None:
         """Save the quarantine of a build that failed; returns where it is, or None where there is none.
 
         It goes into the target folder, unless a dataset is there, which stays as it is; then beside it.
         """
-        if not self.quarantine.num_rows:
+        if not self.quarantine.close():
             return None
         kept = target / QUARANTINE
         if (target / MANIFEST).exists():

@@ -113,8 +113,8 @@ class ShardDataset(IterableDataset[Batch]):
             MismatchError: The state belongs to another data set or another order; the field is named.
         """
         mine = self.state_dict()
-        for name in mine.keys() - {"epoch", "delivered"}:
-            if state.get(name) != mine[name]:
+        for name in mine:
+            if name not in {"epoch", "delivered"} and state.get(name) != mine[name]:
                 raise MismatchError(
                     f"cannot resume the order of rows: {name} was {state.get(name)!r}, now it is {mine[name]!r}"
                 )

@@ -3,12 +3,10 @@
 import re
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from pipeline.errors import InputError
-
-LabelIds = npt.NDArray[np.uint16]
+from pipeline.shards import LabelIds
 
 MAX_LABELS = 1 << 16
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")

@@ -27,6 +27,9 @@ class BatchLoader:
             batch_size=None,
             num_workers=num_workers,
             multiprocessing_context="spawn" if num_workers else None,
+            # Each start of a DataLoader draws a number. From torch's own random state it would leave a trace, and an epoch that is
+            # resumed starts once more than one that is not.
+            generator=torch.Generator(),
         )
 
     def __iter__(self) -> Iterator[Batch]:

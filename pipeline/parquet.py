@@ -5,6 +5,7 @@ Rows are buffered into row groups that end after a fixed number of rows or of pa
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -79,4 +80,6 @@ class ParquetSink:
 
     def abandon(self) -> None:
         """Let go of the file without finishing it; for clean-up after an error."""
-        self._file.close()
+        self._writer.is_open = False  # Or its finalizer would try to finish the file, and complain on standard error.
+        with suppress(OSError):
+            self._file.close()

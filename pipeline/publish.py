@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,15 +68,26 @@ def staging(target: Path) -> Iterator[Path]:
     """
     folder = target.with_name(f".{target.name}.partial")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _held(folder / "lock", target):
+        with ExitStack() as stack:
             try:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(_held(folder / "lock", target))
+                stack.callback(_remove, folder)
                 _clear(folder, keep="lock")
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            except (FileNotFoundError, FileExistsError) as error:
+                if folder.is_file():
+                    raise
+                raise _busy(target) from error  # The other one is just removing its folder.
+            yield folder
     except OSError as error:
         raise from_os_error(error, "write", target) from error
+
+
+def _remove(folder: Path) -> None:
+    """Remove a staging folder, its lock last: as soon as that is gone, the next process may be building under the same names."""
+    with suppress(OSError):
+        _clear(folder, keep="lock")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -85,13 +96,17 @@ def _held(lock: Path, target: Path) -> Iterator[None]:
     try:
         held.acquire(timeout=0)
     except Timeout as error:
-        raise TemporaryError(
-            f"{target}: another charmill process is writing it; wait for it and run this again", path=target
-        ) from error
+        raise _busy(target) from error
     try:
         yield
     finally:
         held.release()
+
+
+def _busy(target: Path) -> TemporaryError:
+    return TemporaryError(
+        f"{target}: another charmill process is writing it; wait for it and run this again", path=target
+    )
 
 
 @contextmanager

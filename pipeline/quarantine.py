@@ -66,10 +66,16 @@ class QuarantineWriter:
 
     def close(self) -> bool:
         """Finish the file and make it durable; returns whether there is one."""
-        if self._sink is None:
-            return False
-        self._sink.close({})
-        return True
+        if self._sink is not None:
+            self._sink.close({})
+            self._sink = None
+        return self.num_rows > 0
+
+    def abandon(self) -> None:
+        """Let go of the file without finishing it; for clean-up after an error."""
+        if self._sink is not None:
+            self._sink.abandon()
+            self._sink = None
 
     def describe(self) -> str:
         """The reasons with their counts, most frequent first, as in ``blank_text 3, bad_quote 1``."""
@@ -98,7 +104,7 @@ def check_share(where: str, rows_in: int, writer: QuarantineWriter, max_quaranti
     Raises:
         InputError: The share is above max_quarantined.
     """
-    if writer.num_rows > max_quarantined * rows_in:
+    if rows_in and writer.num_rows / rows_in > max_quarantined:
         raise InputError(
             f"{where}: {writer.num_rows:,} of {rows_in:,} records are malformed or blank ({writer.describe()}), "
             f"more than --max-quarantined {max_quarantined:g}; nothing was published; "

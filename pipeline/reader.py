@@ -21,6 +21,10 @@ from pipeline.transcode import UTF8, Utf8Stream, normalize_encoding
 RECORD, TEXT, LABEL = "record", "text", "label"
 BOM = b"\xef\xbb\xbf"
 
+# Polars guesses from a buffer's first bytes: it inflates what begins with "x^", as zlib's data does, and drops a byte order mark.
+# A block may begin with any text, so this line stands before it and is skipped.
+_GUARD_LINE = b"-\n"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFormat:
@@ -138,7 +142,7 @@ class CsvReader:
             if not part:
                 break
             head += part
-        foreign = describe_foreign(head)
+        foreign = describe_foreign(head, self._format.delimiter.encode())
         if foreign:
             what, todo = foreign
             raise InputError(
@@ -162,7 +166,14 @@ class CsvReader:
             )
         scanner.count_from_here()
         self._advance(block)
-        return next(csv.reader([raw.decode(UTF8)], delimiter=self._format.delimiter, strict=False))
+        try:
+            return next(csv.reader([raw.decode(UTF8)], delimiter=self._format.delimiter, strict=False))
+        except csv.Error as error:
+            raise InputError(
+                f"{self.source.path}: the header on line {block.table[0, LINE]} cannot be read ({error}): {raw[:80]!r}; "
+                "mend it; lines must end with LF or CRLF",
+                path=self.source.path,
+            ) from error
 
     def _require_columns(self, names: list[str]) -> None:
         wanted = [("--text", name) for name in self._format.text] + [("--keep", name) for name in self._format.keep]
@@ -189,16 +200,16 @@ class CsvReader:
         frame = self._select(parsed, names).insert_column(0, pl.Series(RECORD, index + block.first_record, pl.Int64))
         frame, unusable = self._clean(frame)
         reasons = {**block.reasons, **{record - block.first_record: reason for record, reason in unusable}}
-        rejects = [self._reject(block, index, reasons[index]) for index in sorted(reasons)]
-        return RowBlock(frame=frame, rejects=rejects, num_records=len(block.table))
+        return RowBlock(frame=frame, rejects=self._rejects(block, reasons), num_records=len(block.table))
 
     def _parse(self, scanner: RecordScanner, block: Block, names: list[str]) -> pl.DataFrame:
         wanted = sorted(
             {names.index(name) for name in (*self._format.text, *self._format.keep, self._format.label) if name}
         )
         return pl.read_csv(
-            scanner.well_formed_bytes(block).tobytes(),
+            b"".join((_GUARD_LINE, scanner.well_formed_bytes(block).data)),
             has_header=False,
+            skip_rows=1,
             schema={_column(index): pl.String for index in range(len(names))},
             columns=[_column(index) for index in wanted],
             separator=self._format.delimiter,
@@ -236,26 +247,32 @@ class CsvReader:
             bad.select(RECORD, "reason:").iter_rows()
         )
 
-    def _reject(self, block: Block, index: int, reason: str) -> Reject:
-        raw = block.raw(index)
-        start = int(block.table[index, START])
-        if self._transcoder is None:
-            offset = self._offset_base + block.offset + start
-        else:
-            raw = self._transcoder.restore(raw)
-            offset = self._offset_base + len(self._transcoder.restore(block.data[:start].tobytes()))
-        return Reject(
-            source=self.source.name,
-            record=block.first_record + index,
-            line=int(block.table[index, LINE]),
-            byte_offset=offset,
-            reason=reason,
-            raw=raw,
-        )
+    def _rejects(self, block: Block, reasons: dict[int, str]) -> list[Reject]:
+        rejects = []
+        offset = self._offset_base if self._transcoder else self._offset_base + block.offset
+        before = 0
+        for index in sorted(reasons):
+            start = int(block.table[index, START])
+            offset += len(self._stored(block.data[before:start].tobytes()))
+            before = start
+            rejects.append(
+                Reject(
+                    source=self.source.name,
+                    record=block.first_record + index,
+                    line=int(block.table[index, LINE]),
+                    byte_offset=offset,
+                    reason=reasons[index],
+                    raw=self._stored(block.raw(index)),
+                )
+            )
+        return rejects
+
+    def _stored(self, utf8: bytes) -> bytes:
+        return self._transcoder.restore(utf8) if self._transcoder else utf8
 
     def _advance(self, block: Block) -> None:
         if self._transcoder is not None:
-            self._offset_base += len(self._transcoder.restore(block.data.tobytes()))
+            self._offset_base += len(self._stored(block.data.tobytes()))
 
 
 def _listed(names: list[str]) -> str:

@@ -167,13 +167,14 @@ def scan_records(
 def copy_records(data: Bytes, records: npt.NDArray[np.int64], delimiter: int, out: Bytes) -> int:
     """Copy well-formed records into one piece that any CSV parser reads alike, each ended by LF.
 
-    Parsers disagree about a quote inside an unquoted field, so such a field is quoted and its quotes doubled.
+    Parsers disagree about a quote inside an unquoted field, so such a field is quoted and its quotes doubled. A record's last CR is
+    its own, since the line ending was cut off, and needs a CR behind it that a parser may take for the line ending's.
 
     Args:
         data: uint8 [bytes].
         records: int64 [N, RECORD_FIELDS], rows that `scan_records` wrote with STATUS OK.
         delimiter: The byte between fields.
-        out: uint8 [at least the records' bytes + 1 for each + 3 for each loose quote], written.
+        out: uint8 [at least the records' bytes + 2 for each + 3 for each loose quote], written.
 
     Returns:
         The number of bytes written.
@@ -214,6 +215,9 @@ def copy_records(data: Bytes, records: npt.NDArray[np.int64], delimiter: int, ou
                 out[filled] = delimiter
                 filled += 1
                 position += 1
+        if out[filled - 1] == _CR:
+            out[filled] = _CR
+            filled += 1
         out[filled] = _LF
         filled += 1
     return filled

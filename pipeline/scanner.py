@@ -160,7 +160,7 @@ class RecordScanner:
         if contiguous:
             return block.data
         table = np.ascontiguousarray(table[block.well_formed])
-        capacity = int((table[:, STOP] - table[:, START] + 1 + 3 * table[:, LOOSE_QUOTES]).sum())
+        capacity = int((table[:, STOP] - table[:, START] + 2 + 3 * table[:, LOOSE_QUOTES]).sum())
         out = np.empty(capacity, np.uint8)
         return out[: copy_records(block.data, table, self._delimiter, out)]
 

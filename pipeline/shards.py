@@ -1,7 +1,11 @@
-"""Shards: codes and labels as npy files that numpy opens as memory maps, and the rows beside them as Parquet."""
+"""Shards: codes and labels as npy files that numpy opens as memory maps, and the rows beside them as Parquet.
+
+Loader workers import this module, so it must never import Polars.
+"""
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,6 @@ from numpy.lib import format as npy
 
 from pipeline.alphabet import Codes, Profile
 from pipeline.errors import InputError, from_os_error
-from pipeline.labels import LabelIds
 from pipeline.manifest import FILE_KINDS, Manifest, ShardEntry
 from pipeline.parquet import ParquetSink
 
@@ -23,6 +26,8 @@ ROWS_SCHEMA = pa.schema(
         pa.field("text", pa.large_string(), nullable=False),
     ]
 )
+
+LabelIds = npt.NDArray[np.uint16]
 
 
 class NpyWriter:
@@ -60,6 +65,11 @@ class NpyWriter:
         os.fsync(self._file.fileno())
         self._file.close()
 
+    def abandon(self) -> None:
+        """Let go of the file without finishing it; for clean-up after an error."""
+        with suppress(OSError):
+            self._file.close()
+
 
 class _OpenShard:
     """The three files of a shard that is being written."""
@@ -82,6 +92,11 @@ class _OpenShard:
         self._codes.close()
         self._label_ids.close()
         self._rows.close({})
+
+    def abandon(self) -> None:
+        self._codes.abandon()
+        self._label_ids.abandon()
+        self._rows.abandon()
 
 
 class ShardWriter:
@@ -127,6 +142,12 @@ class ShardWriter:
         if self._open is not None:
             self._open.close()
             self._num_rows.append(self._open.num_rows)
+            self._open = None
+
+    def abandon(self) -> None:
+        """Let go of the open shard; for clean-up after an error."""
+        if self._open is not None:
+            self._open.abandon()
             self._open = None
 
     def finish(self, final_ids: LabelIds) -> list[ShardEntry]:

@@ -12,11 +12,11 @@ _BOMS = (
 )
 _FORMATS = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or export it as CSV"),
-    (b"PAR1", "a Parquet file", "export it as CSV"),
+    (b"PAR1\x15", "a Parquet file", "export it as CSV"),
     (b"SQLite format 3\0", "an SQLite database", "export a table as CSV"),
     (b"%PDF-", "a PDF", "export its table as CSV"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "export it as CSV"),
-    (b"BZh", "bzip2 data", "unpack it, or pack it with gzip or zstd"),
+    *((b"BZh%d1AY&SY" % level, "bzip2 data", "unpack it, or pack it with gzip or zstd") for level in range(1, 10)),
     (b"\xfd7zXZ\0", "xz data", "unpack it, or pack it with gzip or zstd"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it, or pack it with gzip or zstd"),
     (b"\x1f\x8b", "gzip data within compressed data", "unpack it once"),
@@ -27,11 +27,12 @@ _MAX_CONTROL_SHARE = 0.1
 _MIN_ZERO_SHARE = 0.7  # Of every other byte: what UTF-16 makes of text that is mostly ASCII.
 
 
-def describe_foreign(head: bytes) -> tuple[str, str] | None:
+def describe_foreign(head: bytes, delimiter: bytes = b",") -> tuple[str, str] | None:
     """Tell what the beginning of an input is, if it is not text in UTF-8 or another encoding that contains ASCII.
 
     Args:
         head: The first bytes, `SNIFF_BYTES` of them or all there are.
+        delimiter: One byte; a control character such as Hive's 0x01 does not make a file binary where it stands between fields.
 
     Returns:
         (what it is, what to do about it), or None for what can be read.
@@ -42,6 +43,7 @@ def describe_foreign(head: bytes) -> tuple[str, str] | None:
     for magic, what, todo in _FORMATS:
         if head.startswith(magic):
             return what, todo
+    head = head.replace(delimiter, b",")
     if len(head) >= 4:
         even, odd = head[::2], head[1::2]
         if odd.count(0) > _MIN_ZERO_SHARE * len(odd) and even.count(0) < len(even) / 10:

@@ -7,6 +7,7 @@ the text after decompression. Compression is told from the first bytes, not from
 import glob
 import hashlib
 import io
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -170,9 +171,13 @@ def find_sources(patterns: Iterable[str]) -> list[Source]:
     if len(set(paths)) < len(paths):
         twice = next(path for path, count in Counter(paths).items() if count > 1)
         raise UsageError(f"{twice}: it is named twice; each input is read once", path=twice)
-    names = Counter("stdin" if path == STDIN else Path(path).name for path in paths)
+    names = ["stdin" if path == STDIN else Path(path).name for path in paths]
+    counts = Counter(names)
     return [
-        Source(path, name if names[name] == 1 else path)
-        for path in paths
-        for name in ["stdin" if path == STDIN else Path(path).name]
+        Source(path, _as_text(name if counts[name] == 1 else path)) for path, name in zip(paths, names, strict=True)
     ]
+
+
+def _as_text(path: str) -> str:
+    """A path as Parquet and JSON can hold it: a file name may be any bytes, and those that are not UTF-8 show as U+FFFD."""
+    return os.fsencode(path).decode(errors="replace")

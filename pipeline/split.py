@@ -1,6 +1,7 @@
 """Which rows are held out: by a hash of their text, which streams, or at random, as the article does with scikit-learn."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +14,8 @@ from sklearn.model_selection import train_test_split
 from pipeline.alphabet import Codes, Profile
 from pipeline.encoder import hash_texts
 from pipeline.errors import InputError
-from pipeline.labels import LabelIds
 from pipeline.manifest import SplitEntry
-from pipeline.shards import ROWS_SCHEMA, NpyWriter, ShardWriter
+from pipeline.shards import ROWS_SCHEMA, LabelIds, NpyWriter, ShardWriter
 
 SPOOL_ROWS = 65_536
 
@@ -28,6 +28,9 @@ class Splitter(Protocol):
 
     def finish(self) -> None:
         """All rows have come."""
+
+    def abandon(self) -> None:
+        """Let go of all files; for clean-up after an error. The shard writers are the caller's."""
 
 
 class HashSplitter:
@@ -58,6 +61,9 @@ class HashSplitter:
 
     def finish(self) -> None:
         """Nothing is kept back."""
+
+    def abandon(self) -> None:
+        """Nothing is open."""
 
 
 class RandomSplitter:
@@ -104,6 +110,13 @@ class RandomSplitter:
         label_ids = np.load(self._paths[1], mmap_mode="r")
         for writer, indices in zip(self._writers, self._order(label_ids), strict=True):
             self._deal(writer, indices, label_ids)
+
+    def abandon(self) -> None:
+        """Let go of the spool."""
+        self._codes.abandon()
+        self._label_ids.abandon()
+        with suppress(OSError):
+            self._rows_file.close()
 
     def _order(self, label_ids: LabelIds) -> list[npt.NDArray[np.int64]]:
         if self._split.valid_fraction == 0:

@@ -14,6 +14,7 @@ UTF8 = "utf-8"
 _ESCAPE = "charmill.escape"
 _ESCAPED = re.compile("([\udc00-\udcff]+)")
 _BOMS = {"utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
+_BOM_BYTES = 4  # Of the longest one.
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
@@ -32,9 +33,9 @@ def normalize_encoding(name: str) -> str:
         UsageError: Python has no text codec of that name.
     """
     try:
-        b"".decode(name)
         found = codecs.lookup(name).name
-    except LookupError as error:
+        b" ".decode(name, _ESCAPE)  # Refuses what is no text (base64) and what cannot go on after an error (idna).
+    except (LookupError, ValueError) as error:
         raise UsageError(
             f"--encoding {name}: Python has no such text encoding; try utf-8, utf-16, latin-1 or cp1252"
         ) from error
@@ -62,24 +63,31 @@ class Utf8Stream:
         """Read and convert; gives more or fewer bytes than asked for, and b"" only at the end."""
         while True:
             stored = self._stream.read(num_bytes)
+            ended = not stored
             if self._decoder is None:
                 stored = self._settle_byte_order(stored)
                 self._decoder = codecs.getincrementaldecoder(self._encoding)(errors=_ESCAPE)
-            converted = self._decoder.decode(stored, final=not stored).encode(UTF8, "surrogatepass")
-            if converted or not stored:
+            converted = self._decoder.decode(stored, final=ended).encode(UTF8, "surrogatepass")
+            if converted or ended:
                 return converted
 
     def _settle_byte_order(self, stored: bytes) -> bytes:
         """Replace UTF-16 and UTF-32 by the variant that the byte order mark names, so that any part can be turned back."""
         if self._encoding not in _BOMS:
             return stored
+        while len(stored) < _BOM_BYTES and (more := self._stream.read(_BOM_BYTES - len(stored))):
+            stored += more
         little, big = _BOMS[self._encoding]
         self._encoding += "-be" if stored.startswith(big) else "-le"
         self.bom_bytes = len(little) if stored.startswith((little, big)) else 0
         return stored[self.bom_bytes :]
 
     def restore(self, utf8: bytes) -> bytes:
-        """Give back the stored form of bytes that `read` returned, cut anywhere between characters."""
+        """Give back the stored form of bytes that `read` returned, cut anywhere between characters.
+
+        Where a codec has several forms of a character (the doubles of cp932, the shifts of UTF-7), they come in the form that the
+        codec writes.
+        """
         parts = _ESCAPED.split(utf8.decode(UTF8, "surrogatepass"))
         return b"".join(
             bytes(ord(character) - 0xDC00 for character in part) if index % 2 else part.encode(self._encoding)

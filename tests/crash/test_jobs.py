@@ -1,0 +1,139 @@
+"""Jobs that are killed, interrupted or run out of space publish the whole or nothing, and the next one cleans up after them."""
+
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands import ROOT, call, environment, files_in, python, start
+from tests.datasets import make_csv, shared_dataset, shared_run
+
+# Kills itself with SIGKILL just before the STEP-th change that another process could see.
+KILL_AT = """
+import os, signal
+from pathlib import Path
+left = [{step}]
+def counted(change):
+    def step(*args, **kwargs):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return change(*args, **kwargs)
+    return step
+os.fsync, Path.replace, Path.unlink = counted(os.fsync), counted(Path.replace), counted(Path.unlink)
+"""
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    path = make_csv(tmp_path / "in.csv", 300)
+    path.write_bytes(path.read_bytes() + b"bad\n")
+    return path
+
+
+def _published(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in files_in(folder).items() if not name.startswith(".") and name != "in.csv"}
+
+
+def test_scoring_killed_at_each_step(csv: Path, tmp_path: Path) -> None:
+    tokens = [csv, "--run", shared_run(), "--out", tmp_path / "scores.parquet", "--text", "title", "--threads", 1]
+    assert call("score", *tokens).code == 0
+    whole = _published(tmp_path)
+    assert set(whole) == {"scores.parquet", "scores.quarantine.parquet"}
+    num_kills = 0
+    while True:
+        for name in whole:
+            (tmp_path / name).unlink(missing_ok=True)
+        done = call("score", *tokens, prelude=KILL_AT.format(step=num_kills + 1))
+        if done.code == 0:
+            break
+        assert done.code == -signal.SIGKILL
+        num_kills += 1
+        left = _published(tmp_path)
+        assert left.items() <= whole.items()  # Whole files only, and the scores after their quarantine.
+        assert "scores.parquet" not in left or len(left) == 2
+        if num_kills == 2:
+            assert call("score", *tokens).code == 0
+            assert _published(tmp_path) == whole
+    assert num_kills >= 4
+    assert _published(tmp_path) == whole
+    assert set(files_in(tmp_path)) == {"in.csv", *whole}
+
+
+SLOW = (
+    "import time\nfrom pipeline import reader, scanner\nscanner.BLOCK_RECORDS = 20\n"
+    "_rows = reader.CsvReader._rows\nreader.CsvReader._rows = lambda *a: (time.sleep(0.1), _rows(*a))[1]"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("job", ["encode", "score"])
+def test_an_interrupted_job_publishes_nothing_and_leaves_nothing(
+    job: str, number: signal.Signals, csv: Path, tmp_path: Path
+) -> None:
+    more = ["--run", shared_run()] if job == "score" else []
+    out = tmp_path / ("out" if job == "encode" else "scores.parquet")
+    process = start(job, csv, "--out", out, "--text", "title", *more, prelude=SLOW)
+    staged = out.with_name(f".{out.name}.partial") / ("dataset" if job == "encode" else "scores.parquet")
+    deadline = time.monotonic() + 60
+    while not staged.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(number)
+    shown, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.decode().splitlines()[-1] == "error: interrupted; nothing half-finished was published"
+    assert b"Traceback" not in said
+    assert not shown
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_an_interrupted_training_can_be_resumed(tmp_path: Path) -> None:
+    flags = ["--arch", "charcnn", "--batch-size", 16, "--checkpoint-seconds", 0, "--threads", 1]
+    out = tmp_path / "run"
+    process = start("train", shared_dataset(), "--out", out, *flags, "--epochs", 200)
+    deadline = time.monotonic() + 60
+    while not (out / "checkpoints" / "last.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert b"Traceback" not in said
+    assert not (out / "model.json").exists()
+    done = call("train", shared_dataset(), "--out", out, *flags, "--resume", "--epochs", 3)
+    assert done.code == 65
+    assert "epochs was 200 and is now 3" in done.error
+
+
+@pytest.mark.parametrize("job", ["encode", "score", "train"])
+def test_no_space_is_temporary_and_publishes_nothing(job: str, csv: Path, tmp_path: Path) -> None:
+    """RLIMIT_FSIZE stands in for a full disk: a write beyond it fails with EFBIG, as one beyond the disk fails with ENOSPC."""
+    limit = {"encode": 2_000, "score": 1_000, "train": 50_000}[job]
+    out = tmp_path / ("scores.parquet" if job == "score" else "out")
+    given: list[object] = (
+        [shared_dataset(), "--arch", "charcnn", "--epochs", 1] if job == "train" else [csv, "--text", "title"]
+    )
+    if job == "score":
+        given += ["--run", shared_run()]
+    done = subprocess.run(
+        [*python(job), *map(str, given), "--out", str(out), "--threads", "1"],
+        capture_output=True,
+        env=environment({"NUMBA_DISABLE_PERFORMANCE_WARNINGS": "1"}),
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    said = done.stderr.decode().splitlines()
+    assert done.returncode == 75, said
+    assert said[-1].startswith("error: ")
+    assert "File too large; free some space" in said[-1]
+    assert "Traceback" not in done.stderr.decode()
+    left = {path.name for path in tmp_path.iterdir()} - {"in.csv"}
+    if job == "train":
+        assert not {"model.json", "model.safetensors"} & {path.name for path in out.rglob("*")}
+    else:
+        assert not left

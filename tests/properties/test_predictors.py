@@ -1,0 +1,147 @@
+"""Both engines compute the same, whatever the codes are and however many rows come at once."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model.architecture import CharCnnConfig, NgramConfig, build_network
+from model.folded import FoldedPredictor
+from model.ngram import Ngram
+from model.predictor import BATCH_ROWS, Predictor
+from model.runfile import Model, Weights
+from model.torch_predictor import TorchPredictor
+from pipeline.alphabet import PROFILES, Profile, get_profile
+from tests.datasets import random_codes
+
+Config = CharCnnConfig | NgramConfig
+CHARCNN = CharCnnConfig(channels_1=8, channels_2=6, hidden=10)
+NGRAM = NgramConfig(buckets=997, dim=5)
+
+
+def fresh(config: Config, profile: Profile, *, num_classes: int = 4, temperature: float = 1.0) -> tuple[Model, Weights]:
+    """A model with random weights, large enough that its probabilities are far from equal."""
+    torch.manual_seed(3)
+    network = build_network(config, profile, num_classes)
+    weights = {name: 3 * tensor.numpy() for name, tensor in network.state_dict().items()}
+    model = Model(
+        architecture=config,
+        profile=profile,
+        labels=[f"label {index}" for index in range(num_classes)],
+        temperature=temperature,
+        dataset_fingerprint="0" * 16,
+        weights_bytes=0,
+        weights_sha256="",
+        versions={},
+    )
+    return model, weights
+
+
+def engines(model: Model, weights: Weights) -> tuple[Predictor, Predictor]:
+    torch_engine = TorchPredictor(model, weights, device="cpu", num_threads=1)
+    return FoldedPredictor(model, weights, num_threads=1), torch_engine
+
+
+def check_equal(model: Model, weights: Weights, codes: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> None:
+    a, b = (engine.predict(codes) for engine in engines(model, weights))
+    assert a.dtype == b.dtype == np.float32
+    assert a.shape == (len(codes), len(model.labels))
+    np.testing.assert_allclose(a, b, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(a.sum(axis=1), 1, atol=1e-6)
+    first_two = np.sort(b, axis=1)[:, -2:]
+    clear = first_two[:, 1] - first_two[:, 0] > 2e-5
+    np.testing.assert_array_equal(a.argmax(axis=1)[clear], b.argmax(axis=1)[clear])
+    assert clear.mean() > 0.9
+    assert len(np.unique(a.argmax(axis=1))) > 1 or len(codes) < 50, "all rows alike show nothing"
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM, NgramConfig(word_order=0, min_order=1, max_order=1)])
+def test_folded_equals_torch(config: Config, name: str) -> None:
+    profile = get_profile(name)
+    check_equal(*fresh(config, profile), random_codes(profile, 300))
+
+
+@pytest.mark.parametrize("max_length", [1, 2, 3, 5])
+@pytest.mark.parametrize("config", [CHARCNN, NGRAM, replace(NGRAM, min_order=1, word_order=1)])
+def test_folded_equals_torch_at_small_lengths(config: Config, max_length: int) -> None:
+    profile = get_profile("seed", max_length)
+    check_equal(*fresh(config, profile), random_codes(profile, 200))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    rows=st.lists(st.binary(min_size=7, max_size=7), min_size=1, max_size=30),
+    name=st.sampled_from(["seed", "ascii"]),
+    config=st.sampled_from([CHARCNN, NGRAM, replace(NGRAM, min_order=1, max_order=9), replace(NGRAM, word_order=1)]),
+)
+def test_folded_equals_torch_on_any_codes(rows: list[bytes], name: str, config: Config) -> None:
+    profile = get_profile(name, 7)
+    codes = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 7) % np.uint8(profile.num_codes)
+    model, weights = fresh(config, profile)
+    a, b = (engine.predict(codes) for engine in engines(model, weights))
+    np.testing.assert_allclose(a, b, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("engine", [0, 1], ids=["folded", "torch"])
+@pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM], ids=["charcnn", "ngram"])
+def test_a_row_does_not_depend_on_the_rows_beside_it(config: Config, engine: int) -> None:
+    profile = get_profile("seed")
+    predictor = engines(*fresh(config, profile))[engine]
+    codes = random_codes(profile, BATCH_ROWS + 300)
+    whole = predictor.predict(codes)
+    for start, stop in ((0, 1), (1, 2), (3, 8), (700, 763), (900, 1100), (BATCH_ROWS, BATCH_ROWS + 300), (1, 1300)):
+        part = predictor.predict(codes[start:stop])
+        assert part.tobytes() == whole[start:stop].tobytes(), f"rows {start} to {stop}"
+
+
+@pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM], ids=["charcnn", "ngram"])
+def test_threads_do_not_change_probabilities(config: Config) -> None:
+    profile = get_profile("seed")
+    model, weights = fresh(config, profile)
+    codes = random_codes(profile, 3 * BATCH_ROWS + 1)
+    one, two = (FoldedPredictor(model, weights, num_threads=threads).predict(codes) for threads in (1, 2))
+    assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("config", [CHARCNN, NGRAM], ids=["charcnn", "ngram"])
+def test_no_rows_give_no_probabilities(config: Config) -> None:
+    profile = get_profile("seed")
+    for engine in engines(*fresh(config, profile)):
+        assert engine.predict(np.empty((0, 64), np.uint8)).shape == (0, 4)
+
+
+@pytest.mark.parametrize("config", [CHARCNN, NGRAM], ids=["charcnn", "ngram"])
+def test_both_engines_divide_by_the_temperature(config: Config) -> None:
+    profile = get_profile("seed")
+    codes = random_codes(profile, 100)
+    plain = [engine.predict(codes) for engine in engines(*fresh(config, profile))]
+    warm = [engine.predict(codes) for engine in engines(*fresh(config, profile, temperature=2.5))]
+    for before, after in zip(plain, warm, strict=True):
+        expected = before.astype(np.float64) ** (1 / 2.5)
+        np.testing.assert_allclose(after, expected / expected.sum(axis=1, keepdims=True), atol=1e-4)
+        assert after.max(axis=1).mean() < before.max(axis=1).mean() - 0.01
+
+
+def test_the_kernel_sums_the_very_ids_that_torch_numbers() -> None:
+    """With an embedding that is 1 in one bucket of each, the sums count every id."""
+    profile = get_profile("ascii", 24)
+    config = NgramConfig(buckets=64, dim=64, dropout=0.0)
+    model, weights = fresh(config, profile, num_classes=64)
+    table = np.zeros((65, 64), np.float32)
+    table[:64] = np.eye(64)
+    weights = {
+        "bag.weight": table,
+        "linear.weight": np.eye(64, dtype=np.float32),
+        "linear.bias": np.zeros(64, np.float32),
+    }
+    codes = random_codes(profile, 200)
+    ids = Ngram(config, profile, 64).ngram_ids(torch.from_numpy(codes)).numpy()
+    counts = np.stack([np.bincount(row, minlength=65)[:64] for row in ids])
+    total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    assert (counts.sum(axis=1) > 0).sum() > 150
+    logits = FoldedPredictor(model, weights, num_threads=1)._network.logits(codes)
+    np.testing.assert_allclose(logits * np.sqrt(total), counts, atol=1e-3)

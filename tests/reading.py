@@ -1,0 +1,69 @@
+"""Reads bytes through the reader and the scanner, all of them at once."""
+
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.quarantine import Reject
+from pipeline.reader import CsvFormat, CsvReader
+from pipeline.scan_kernel import LINE, START
+from pipeline.scanner import RecordScanner
+from pipeline.source import Source
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of an input."""
+
+    frame: pl.DataFrame
+    rejects: list[Reject]
+    num_records: int
+
+    @property
+    def numbers(self) -> list[int]:
+        """The records that became rows."""
+        return self.frame["record"].to_list()
+
+    def column(self, name: str) -> list[str]:
+        return self.frame[name].to_list()
+
+    @property
+    def reasons(self) -> list[tuple[int, str]]:
+        return [(reject.record, reject.reason) for reject in self.rejects]
+
+
+def read_source(source: Source, csv_format: CsvFormat, block_bytes: int = 1 << 16) -> Reading:
+    blocks = list(CsvReader(source, csv_format, block_bytes=block_bytes))
+    return Reading(
+        pl.concat([block.frame for block in blocks]) if blocks else pl.DataFrame(schema={"text": pl.String}),
+        [reject for block in blocks for reject in block.rejects],
+        sum(block.num_records for block in blocks),
+    )
+
+
+def read_bytes(data: bytes, block_bytes: int = 1 << 16, **csv_format: Any) -> Reading:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "input.csv"
+        path.write_bytes(data)
+        return read_source(Source(str(path), "input.csv"), CsvFormat(**csv_format), block_bytes)
+
+
+def scan_bytes(
+    data: bytes, block_bytes: int, *, delimiter: bytes = b",", num_fields: int = 0, max_record_bytes: int = 1 << 20
+) -> list[tuple[int, int, bytes, str]]:
+    """(offset, line, raw, reason) of each record; checks on the way that records are numbered without a gap."""
+    scanner = RecordScanner(
+        io.BytesIO(data), delimiter=delimiter[0], max_record_bytes=max_record_bytes, block_bytes=block_bytes
+    )
+    scanner.num_fields = num_fields
+    records: list[tuple[int, int, bytes, str]] = []
+    for block in scanner.blocks():
+        assert block.first_record == len(records)
+        for index, row in enumerate(block.table):
+            raw = block.raw(index)
+            records.append((block.offset + int(row[START]), int(row[LINE]), raw, block.reasons.get(index, "")))
+    return records

@@ -1,0 +1,117 @@
+"""The `charcnn` network is the article's."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import einops.layers.torch as elt
+import pytest
+import torch
+
+from model.architecture import CharCnnConfig, NgramConfig, build_network, config_from_json, config_to_json
+from model.charcnn import CharCnn, OneHot
+from pipeline.alphabet import PROFILES, get_profile
+from pipeline.errors import InputError, UsageError
+from tests import naive
+from tests.datasets import random_codes
+
+SEED = get_profile("seed")
+
+
+def article() -> torch.nn.Sequential:
+    """As printed there, without the closing softmax."""
+    return torch.nn.Sequential(
+        elt.Rearrange("b l c -> b c l"),
+        torch.nn.Conv1d(28, 32, kernel_size=3, padding=1),
+        elt.Rearrange("b c l -> b l c"),
+        torch.nn.ReLU(),
+        torch.nn.LayerNorm(32),
+        elt.Rearrange("b l c -> b c l"),
+        torch.nn.Conv1d(32, 28, kernel_size=3, padding=1),
+        elt.Rearrange("b c l -> b l c"),
+        torch.nn.ReLU(),
+        torch.nn.LayerNorm(28),
+        torch.nn.Flatten(),
+        torch.nn.Linear(64 * 28, 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, 5),
+    )
+
+
+def article_one_hot(text: str) -> torch.Tensor:
+    """The article's matrix, float [64, 28]: rows of zeros after the text."""
+    matrix = torch.zeros(64, 28)
+    for position, character in enumerate(naive.clean_seed(text)[:64]):
+        matrix[position, "abcdefghijklmnopqrstuvwxyz ".index(character)] = 1
+    return matrix
+
+
+def test_it_is_the_article_network_given_the_same_weights() -> None:
+    torch.manual_seed(0)
+    theirs, ours = article(), CharCnn(CharCnnConfig(), SEED, 5)
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    texts = ["In a Down Market, Head Toward Value Funds", "", "x" * 200, "İstanbul \u212a 42"]
+    matrices = torch.stack([article_one_hot(text) for text in texts])
+    codes = torch.tensor([naive.encode_seed(text) for text in texts], dtype=torch.uint8)
+    torch.testing.assert_close(ours(codes), theirs(matrices), atol=1e-6, rtol=0)
+
+
+def test_the_loss_is_the_article_loss() -> None:
+    torch.manual_seed(0)
+    logits, label_ids = torch.randn(6, 5), torch.tensor([0, 1, 2, 3, 4, 0])
+    label = torch.eye(5)[label_ids]
+    theirs = -torch.sum(label * torch.log(torch.softmax(logits, 1))) / label.shape[0]
+    torch.testing.assert_close(torch.nn.functional.cross_entropy(logits, label_ids), theirs)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_fill_code_is_a_row_of_zeros_and_every_other_code_one_channel(name: str) -> None:
+    profile = get_profile(name)
+    rows = OneHot(profile)(torch.arange(profile.num_codes, dtype=torch.uint8)[None])[0]
+    assert not rows[profile.fill].any()
+    torch.testing.assert_close(rows[: profile.fill], torch.eye(profile.num_codes)[: profile.fill])
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_text_of_a_row_alone_decides_its_logits(name: str) -> None:
+    """No layer mixes rows, and the network takes codes of every profile."""
+    profile = get_profile(name, 12)
+    torch.manual_seed(0)
+    for config in (CharCnnConfig(), NgramConfig(buckets=100)):
+        network = build_network(config, profile, 3).eval()
+        codes = torch.from_numpy(random_codes(profile, 20))
+        torch.testing.assert_close(network(codes)[7:9], network(codes[7:9]))
+
+
+def test_dropping_ngrams_changes_training_only() -> None:
+    torch.manual_seed(0)
+    network = build_network(NgramConfig(buckets=100, dropout=0.5), SEED, 3)
+    codes = torch.from_numpy(random_codes(SEED, 5))[1:3]
+    assert not torch.equal(network.train()(codes), network(codes))
+    assert torch.equal(network.eval()(codes), network(codes))
+
+
+@pytest.mark.parametrize("config", [CharCnnConfig(hidden=7), NgramConfig(word_order=1, dropout=0.0)])
+def test_a_config_survives_its_json(config: CharCnnConfig | NgramConfig) -> None:
+    assert config_from_json(config_to_json(config)) == config
+
+
+@pytest.mark.parametrize(
+    "stored", [{}, {"name": "lstm"}, {"name": "charcnn", "heads": 8}, {"name": "ngram", "dim": 0}, {"name": ["ngram"]}]
+)
+def test_a_config_of_another_charmill_is_refused(stored: dict[str, object]) -> None:
+    with pytest.raises((InputError, TypeError)):  # runfile.py turns both into one that names the file
+        config_from_json(stored)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: CharCnnConfig(hidden=0),
+        lambda: replace(NgramConfig(), min_order=5, max_order=4),
+        lambda: NgramConfig(word_order=3),
+        lambda: NgramConfig(dropout=1.0),
+    ],
+)
+def test_sizes_that_make_no_sense_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(UsageError, match=r"hidden|min_order|word_order|dropout"):
+        make()

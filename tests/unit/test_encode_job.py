@@ -1,0 +1,89 @@
+"""The encode job as a command."""
+
+import gzip
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import call, call_here, files_in
+from tests.datasets import make_csv
+
+Capsys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    return make_csv(tmp_path / "in.csv", 100)
+
+
+def test_the_report_has_what_the_contract_names_and_is_all_there_is(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    csv.write_bytes(csv.read_bytes() + b"bad\n")
+    out = tmp_path / "out"
+    done = call_here(capsys, "encode", csv, "--out", out, "--text", "title", "--json")
+    assert (done.code, done.said) == (0, [])
+    report = done.report
+    assert (report["rows_in"], report["rows_out"], report["rows_quarantined"]) == (101, 100, 1)
+    assert report["quarantined"] == {"too_few_fields": 1}
+    assert report["seconds"] > 0
+    assert report["outputs"] == [str(out / "manifest.json"), str(out / "quarantine.parquet")]
+    assert all(Path(path).is_file() for path in report["outputs"])
+
+
+def test_the_table_says_the_same_to_a_person(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    done = call_here(capsys, "encode", csv, "--out", tmp_path / "out", "--text", "title")
+    lines = dict(line.split(maxsplit=2)[::2] for line in done.out.splitlines() if line.startswith("rows "))
+    assert lines["rows"]
+    assert "rows in           100\n" in done.out
+    assert "\x1b" not in done.out + done.err
+
+
+def test_threads_do_not_change_a_byte(tmp_path: Path, capsys: Capsys) -> None:
+    csv = make_csv(tmp_path / "large.csv", 20_000)
+    outs = [tmp_path / "one", tmp_path / "two", tmp_path / "again"]
+    for threads, out in zip((1, 2, 2), outs, strict=True):
+        assert call_here(capsys, "encode", csv, "--out", out, "--text", "title", "--threads", threads).code == 0
+    one, two, again = map(files_in, outs)
+    assert one == two == again
+
+
+def test_a_folder_that_is_not_empty_is_refused_and_overwritten_only_if_it_is_a_dataset(
+    csv: Path, tmp_path: Path, capsys: Capsys
+) -> None:
+    out = tmp_path / "out"
+    tokens: list[object] = [csv, "--out", out, "--text", "title"]
+    assert call_here(capsys, "encode", *tokens).code == 0
+    before = files_in(out)
+    done = call_here(capsys, "encode", *tokens)
+    assert done.code == 2
+    assert "--overwrite" in done.error
+    assert files_in(out) == before
+    assert call_here(capsys, "encode", *tokens, "--overwrite", "--max-length", 8).code == 0
+    assert files_in(out) != before
+    (out / "notes.txt").write_text("mine")
+    before = files_in(out)
+    assert call_here(capsys, "encode", *tokens, "--overwrite").code == 2
+    assert files_in(out) == before
+
+
+def test_standard_input_is_a_hyphen(csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, data in (("plain", csv.read_bytes()), ("gzip", gzip.compress(csv.read_bytes()))):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        done = call_here(capsys, "encode", "-", "--out", tmp_path / name, "--text", "title", "--json")
+        assert done.code == 0, done.err
+        assert done.report["rows_out"] == 100
+    done = call("encode", "-", "--out", tmp_path / "pipe", "--text", "title", "--json", stdin=csv.read_bytes())
+    assert (done.code, done.said) == (0, [])
+    assert files_in(tmp_path / "pipe") == files_in(tmp_path / "plain")
+
+
+def test_too_much_quarantined_keeps_the_quarantine_alone(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    csv.write_bytes(csv.read_bytes() + b"bad\n" * 50)
+    out = tmp_path / "out"
+    tokens: list[object] = [csv, "--out", out, "--text", "title"]
+    done = call_here(capsys, "encode", *tokens)
+    assert done.code == 65
+    assert "too_few_fields 50" in done.error
+    assert list(files_in(tmp_path)) == ["in.csv", "out/quarantine.parquet"]
+    assert call_here(capsys, "encode", *tokens, "--max-quarantined", "0.5").code == 0

@@ -1,0 +1,93 @@
+"""The random split is scikit-learn's, and says what to do where it cannot be made; properties/test_split.py is about the hash split."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.model_selection import train_test_split
+
+from pipeline import split as split_module
+from pipeline.alphabet import PROFILES
+from pipeline.errors import InputError
+from pipeline.manifest import ShardEntry, SplitEntry
+from pipeline.shards import ShardWriter, open_codes, open_labels
+from pipeline.split import HashSplitter, RandomSplitter, make_splitter
+from tests.building import HASH, RANDOM, numbered_rows
+
+PROFILE = replace(PROFILES["seed"], max_length=3)
+
+
+def deal(folder: Path, split: SplitEntry, pieces: Iterable[tuple[int, int]], label_of: int = 0) -> dict[str, list[int]]:
+    """Deal numbered rows, given as (number, first), and check that codes, labels and rows stay together."""
+    writers = [ShardWriter(folder, name, PROFILE, 7) for name in ("train", "valid")]
+    splitter = make_splitter(split, writers[0], writers[1], folder / "spool", PROFILE)
+    for num_rows, first in pieces:
+        codes_NL, label_ids, rows = numbered_rows(num_rows, first)
+        splitter.write(codes_NL, label_ids % label_of if label_of else label_ids, rows)
+    splitter.finish()
+    return {
+        name: [
+            row for shard in writer.finish(np.arange(256).astype(np.uint16)) for row in rows_of(folder, shard, label_of)
+        ]
+        for name, writer in zip(("train", "valid"), writers, strict=True)
+    }
+
+
+def rows_of(folder: Path, shard: ShardEntry, label_of: int) -> list[int]:
+    frame = pl.read_parquet(folder / shard.rows)
+    records: list[int] = frame["record"].to_list()
+    assert [int(text) for text in frame["text"]] == records
+    assert open_codes(folder, shard)[:, 0].tolist() == records
+    assert open_labels(folder, shard).tolist() == [record % label_of if label_of else record for record in records]
+    return records
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+@pytest.mark.parametrize("spool_rows", [3, 65_536])
+def test_random_split_is_scikit_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stratify: bool, spool_rows: int
+) -> None:
+    monkeypatch.setattr(split_module, "SPOOL_ROWS", spool_rows)
+    split = replace(RANDOM, stratify=stratify)
+    dealt = deal(tmp_path, split, [(20, 0), (1, 20), (79, 21)], label_of=4)
+
+    numbers = np.arange(100)
+    train, valid = train_test_split(
+        numbers, test_size=0.25, random_state=828, stratify=numbers % 4 if stratify else None
+    )
+    assert dealt == {"train": train.tolist(), "valid": valid.tolist()}
+
+
+def test_nothing_held_out(tmp_path: Path) -> None:
+    (tmp_path / "hash").mkdir()
+    assert deal(tmp_path, replace(RANDOM, valid_fraction=0.0), [(9, 0)]) == {"train": list(range(9)), "valid": []}
+    assert deal(tmp_path / "hash", replace(HASH, valid_fraction=0.0), [(9, 0)])["valid"] == []
+
+
+@pytest.mark.parametrize(("num_rows", "stratify"), [(1, False), (3, True)])
+def test_too_few_rows_for_a_random_split(tmp_path: Path, num_rows: int, stratify: bool) -> None:
+    with pytest.raises(InputError, match=r"--split random cannot hold out 0\.25 of .*--split hash"):
+        deal(tmp_path, replace(RANDOM, stratify=stratify), [(num_rows, 0)])
+
+
+def test_hash_split_keeps_the_order_of_the_input(tmp_path: Path) -> None:
+    dealt = deal(tmp_path, HASH, [(50, 0), (50, 50)])
+    assert dealt["train"] == sorted(dealt["train"])
+    assert dealt["valid"] == sorted(dealt["valid"])
+    assert sorted(dealt["train"] + dealt["valid"]) == list(range(100))
+
+
+def test_hash_split_is_this_one(tmp_path: Path) -> None:
+    """Appended files keep their side only while this stays."""
+    assert deal(tmp_path, HASH, [(40, 0)])["valid"] == [4, 5, 6, 8, 10, 12, 14, 19, 20, 22, 37]
+
+
+def test_methods_by_name(tmp_path: Path) -> None:
+    writer = ShardWriter(tmp_path, "train", PROFILE, 7)
+    assert isinstance(make_splitter(HASH, writer, writer, tmp_path / "a", PROFILE), HashSplitter)
+    splitter = make_splitter(RANDOM, writer, writer, tmp_path / "b", PROFILE)
+    assert isinstance(splitter, RandomSplitter)
+    splitter.abandon()

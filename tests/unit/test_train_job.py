@@ -1,0 +1,151 @@
+"""The train job as a command; what it learns is in test_training.py."""
+
+import json
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.commands import call, call_here, files_in
+from tests.datasets import make_dataset, shared_dataset, shrink_ngram, write_csv
+
+Capsys = pytest.CaptureFixture[str]
+QUICK = ["--epochs", 2, "--batch-size", 64, "--threads", 1]
+RUN_FILES = {"model.json", "model.safetensors", "metrics.jsonl", "config.toml", "report.html"}
+
+
+@pytest.fixture(autouse=True)
+def _small_ngram(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_ngram(monkeypatch)
+
+
+def test_the_report_and_the_run_have_what_the_contract_names(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "run"
+    done = call_here(capsys, "train", shared_dataset(), "--out", out, "--json", *QUICK)
+    assert done.code == 0, done.err
+    report = done.report
+    assert {"valid_accuracy", "epochs", "seconds", "outputs"} <= set(report)
+    assert report["epochs"] == 2
+    assert {Path(path).name for path in report["outputs"]} == RUN_FILES
+    assert set(files_in(out)) >= RUN_FILES | {"checkpoints/last.safetensors"}
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["valid_accuracy"] == report["valid_accuracy"]
+    config = tomllib.loads((out / "config.toml").read_text())
+    assert (config["recipe"], config["epochs"], config["batch_size"], config["lr"]) == ("default", 2, 64, 0.005)
+    assert not done.said
+    assert "epoch 1  valid_accuracy 0." in done.err
+    html = (out / "report.html").read_text()
+    assert f"{100 * report['valid_accuracy']:.2f} %" in html
+
+
+def test_logs_for_machines_are_json_with_numbers(tmp_path: Path, capsys: Capsys) -> None:
+    done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "run", "--log", "json", *QUICK)
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    assert [line["event"] for line in lines if line["event"] != "train"] == ["training", "epoch 1", "epoch 2"]
+    assert all(list(line)[:3] == ["timestamp", "level", "event"] for line in lines)
+    assert isinstance(lines[-1]["valid_accuracy"], float)
+    assert isinstance(lines[0]["rows"], int)
+
+
+def test_the_same_command_gives_the_same_bytes(tmp_path: Path, capsys: Capsys) -> None:
+    for out in ("a", "b"):
+        assert call_here(capsys, "train", shared_dataset(), "--out", tmp_path / out, *QUICK).code == 0
+    a, b = files_in(tmp_path / "a"), files_in(tmp_path / "b")
+    for name in ("model.safetensors", "model.json"):
+        assert a[name] == b[name]
+
+
+def test_a_run_is_replaced_only_when_asked_and_nothing_else_ever(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "run"
+    tokens: list[object] = [shared_dataset(), "--out", out, *QUICK]
+    assert call_here(capsys, "train", *tokens).code == 0
+    before = files_in(out)
+    done = call_here(capsys, "train", *tokens)
+    assert done.code == 2
+    assert re.search("--resume.*--overwrite", done.error)
+    assert call_here(capsys, "train", *tokens, "--resume", "--overwrite").code == 2
+    assert files_in(out) == before
+    assert call_here(capsys, "train", *tokens, "--overwrite", "--lr", "0.02").code == 0
+    assert files_in(out)["model.safetensors"] != before["model.safetensors"]
+    (out / "notes.txt").write_text("mine")
+    done = call_here(capsys, "train", *tokens, "--overwrite")
+    assert done.code == 2
+    assert "notes.txt" in done.error
+
+
+def test_resuming_with_other_flags_names_the_field(tmp_path: Path, capsys: Capsys) -> None:
+    tokens: list[object] = [shared_dataset(), "--out", tmp_path / "run", *QUICK]
+    assert call_here(capsys, "train", *tokens).code == 0
+    before = files_in(tmp_path)
+    done = call_here(capsys, "train", *tokens, "--resume", "--lr", "0.02")
+    assert done.code == 65
+    assert "lr was 0.005 and is now 0.02" in done.error
+    assert files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing"])
+def test_a_corrupt_shard_is_refused(damage: str, tmp_path: Path, capsys: Capsys) -> None:
+    dataset = Path(shutil.copytree(shared_dataset(), tmp_path / "dataset"))
+    path = dataset / "train-00001.codes.npy"
+    data = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-1] if damage == "cut" else data[:-1] + bytes([data[-1] ^ 1]))
+    done = call_here(capsys, "train", dataset, "--out", tmp_path / "run", *QUICK)
+    assert done.code == 65
+    assert re.search(r"train-00001\.codes\.npy: the shard is corrupt, expected .*, got .*; encode", done.error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_dataset_is_refused(tmp_path: Path, capsys: Capsys) -> None:
+    for dataset in (tmp_path, tmp_path / "nowhere"):
+        done = call_here(capsys, "train", dataset, "--out", tmp_path / "run", *QUICK)
+        assert done.code == 2
+        assert str(dataset) in done.error
+    out = tmp_path / "file"
+    out.touch()
+    done = call_here(capsys, "train", shared_dataset(), "--out", out, *QUICK)
+    assert done.code == 2
+    assert "it is a file" in done.error
+
+
+def test_data_that_cannot_be_learnt_from_is_refused(tmp_path: Path, capsys: Capsys) -> None:
+    csv = write_csv(tmp_path / "in.csv", [("same", f"title {row}") for row in range(50)])
+    assert call_here(capsys, "encode", csv, "--out", tmp_path / "one", "--text", "title").code == 0
+    done = call_here(capsys, "train", tmp_path / "one", "--out", tmp_path / "run", *QUICK)
+    assert done.code != 0
+    assert "all rows are of class 'same'" in done.error
+    dataset = make_dataset(tmp_path, 50, valid_fraction=0.0)
+    done = call_here(capsys, "train", dataset, "--out", tmp_path / "run", *QUICK)
+    assert done.code == 65
+    assert "--valid-fraction" in done.error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_is_said_in_one_line(tmp_path: Path, capsys: Capsys) -> None:
+    flags = ["--optimizer", "sgd", "--lr", "1e30", "--arch", "charcnn", *QUICK]
+    done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "run", *flags)
+    assert done.code == 65
+    assert re.search("the loss is (nan|inf); .*smaller --lr", done.error)
+    assert not (tmp_path / "run" / "model.json").exists()
+
+
+def test_a_held_run_is_temporary(tmp_path: Path, capsys: Capsys) -> None:
+    from filelock import FileLock
+
+    out = tmp_path / "run"
+    out.mkdir()
+    with FileLock(out / ".lock"):
+        done = call_here(capsys, "train", shared_dataset(), "--out", out, *QUICK)
+    assert done.code == 75
+    assert "another charmill process is writing it" in done.error
+
+
+def test_as_a_process_it_says_nothing_but_logs(tmp_path: Path) -> None:
+    done = call("train", shared_dataset(), "--out", tmp_path / "run", "--arch", "charcnn", "--json", *QUICK)
+    assert done.code == 0, done.err
+    assert done.report["arch"] == "charcnn"
+    assert not done.said

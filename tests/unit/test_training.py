@@ -1,0 +1,203 @@
+"""The training loop: it learns, it is deterministic, and a training that was stopped anywhere ends as if it had not been."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jobs.train import TrainJobConfig
+from jobs.train import run as run_job
+from model.checkpoint import CHECKPOINT, read_progress
+from model.recipe import TrainConfig, resolve
+from model.training import Trained, Training
+from pipeline.errors import InputError, MismatchError, UsageError
+from pipeline.manifest import read_manifest
+from tests.datasets import QUIET, make_dataset, make_run, shared_dataset, shrink_ngram
+
+
+class _StoppedError(Exception):
+    """Raised by a test in the middle of a training."""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of a handful of batches, the last one short."""
+    return make_dataset(tmp_path_factory.mktemp("small"), 90, valid_fraction=0.2, shard_rows=25)
+
+
+@pytest.fixture(autouse=True)
+def _small_ngram(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_ngram(monkeypatch)
+
+
+def _config(**flags: Any) -> TrainConfig:
+    flags = {"epochs": 3, "batch_size": 16} | flags
+    return resolve("default", flags, num_train=72, num_valid=18)
+
+
+def _training(dataset: Path, run: Path, config: TrainConfig, *, num_workers: int = 0, every: float = 0) -> Training:
+    run.mkdir(exist_ok=True)
+    return Training(
+        dataset,
+        read_manifest(dataset),
+        config,
+        run,
+        device=torch.device("cpu"),
+        num_workers=num_workers,
+        checkpoint_seconds=every,
+    )
+
+
+def _run(training: Training, stop_at: Callable[[int], bool] = lambda _: False) -> Trained:
+    def on_step(done: int, _figures: object) -> None:
+        if stop_at(done):
+            raise _StoppedError
+
+    return training.run(on_step, lambda _: None)
+
+
+def _weights(trained: Trained) -> dict[str, str]:
+    return {
+        name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+        for name, tensor in trained.network.state_dict().items()
+    }
+
+
+def _but_seconds(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in history]
+
+
+@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+def test_it_learns_what_can_be_learnt(arch: str, tmp_path: Path) -> None:
+    run = make_run(shared_dataset(), tmp_path / "run", arch=arch, epochs=6, batch_size=32)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(6))
+    assert lines[0]["train_loss"] > 2 * lines[-1]["train_loss"]
+    assert lines[-1]["valid_accuracy"] > 0.9  # Chance is a third.
+    assert lines[-1]["train_accuracy"] > 0.9
+    manifest = read_manifest(shared_dataset())
+    assert {line["rows"] for line in lines} == {manifest.num_rows("train")}
+
+
+@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+def test_stopped_at_any_step_and_resumed_it_ends_the_same(arch: str, small: Path, tmp_path: Path) -> None:
+    config = _config(arch=arch)
+    undisturbed = _run(_training(small, tmp_path / "whole", config))
+    num_steps = 3 * _training(small, tmp_path / "whole", config).num_batches
+    assert num_steps > 10
+    for step in range(1, num_steps + 1):
+        run = tmp_path / f"stopped-{step}"
+        with pytest.raises(_StoppedError):
+            _run(_training(small, run, config), step.__eq__)
+        again = _training(small, run, config)
+        assert again.resume() == (step > 1)
+        assert again.batches_done == step - 1
+        resumed = _run(again)
+        assert _weights(resumed) == _weights(undisturbed), f"stopped at step {step}"
+        assert _but_seconds(resumed.history) == _but_seconds(undisturbed.history)
+        assert resumed.evaluation == undisturbed.evaluation
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_stopped_again_and_again_it_ends_the_same(every: int, small: Path, tmp_path: Path) -> None:
+    config = _config(arch="ngram", epochs=2)
+    undisturbed = _run(_training(small, tmp_path / "whole", config))
+    num_stops = 0
+    while True:
+        training = _training(small, tmp_path / "stopped", config)
+        training.resume()
+        last = training.batches_done + every + 1
+        try:
+            trained = _run(training, last.__eq__)
+        except _StoppedError:
+            num_stops += 1
+            continue
+        break
+    assert num_stops > 2
+    assert _weights(trained) == _weights(undisturbed)
+    assert _but_seconds(trained.history) == _but_seconds(undisturbed.history)
+
+
+def test_checkpoints_and_readers_do_not_change_the_weights(small: Path, tmp_path: Path) -> None:
+    config = _config(arch="ngram", epochs=2)
+    plain = _run(_training(small, tmp_path / "a", config, every=1e9))
+    assert _weights(_run(_training(small, tmp_path / "b", config))) == _weights(plain)
+    assert _weights(_run(_training(small, tmp_path / "c", config, num_workers=2))) == _weights(plain)
+
+
+def test_another_seed_gives_other_weights(small: Path, tmp_path: Path) -> None:
+    a, b = (_run(_training(small, tmp_path / f"{seed}", _config(seed=seed, epochs=1))) for seed in (0, 1))
+    assert _weights(a) != _weights(b)
+
+
+@pytest.mark.parametrize(("field", "value"), [("lr", 0.5), ("seed", 7), ("batch_size", 8), ("arch", "charcnn")])
+def test_resuming_with_another_configuration_names_the_field(
+    field: str, value: object, small: Path, tmp_path: Path
+) -> None:
+    config = _config(arch="ngram", epochs=1)
+    _run(_training(small, tmp_path, config))
+    other = _training(small, tmp_path, _config(**{"arch": "ngram", "epochs": 1, field: value}))
+    with pytest.raises(MismatchError, match=rf"{field} was .*{getattr(config, field)}.* now .*{value}") as caught:
+        other.resume()
+    assert caught.value.exit_code == 65
+
+
+def test_resuming_with_another_dataset_is_refused_with_both_fingerprints(small: Path, tmp_path: Path) -> None:
+    config = _config(epochs=1)
+    _run(_training(small, tmp_path / "run", config))
+    other = make_dataset(tmp_path, 90, seed=5)
+    with pytest.raises(MismatchError) as caught:
+        _training(other, tmp_path / "run", config).resume()
+    for dataset in (small, other):
+        assert read_manifest(dataset).fingerprint in str(caught.value)
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_no_checkpoint_of_it(small: Path, tmp_path: Path) -> None:
+    config = _config(arch="charcnn", optimizer="sgd", lr=1e30, schedule="constant")
+    with pytest.raises(InputError, match=r"epoch 1: the loss is (nan|inf).*--lr"):
+        _run(_training(small, tmp_path, config))
+    assert math.isfinite(read_progress(tmp_path / CHECKPOINT)["sums"]["loss"])
+
+
+def _job(dataset: Path, out: Path, **flags: Any) -> dict[str, Any]:
+    return run_job(TrainJobConfig(dataset, out=out, epochs=2, batch_size=32, common=QUIET, **flags))
+
+
+def test_resuming_where_nothing_is_starts_and_a_finished_run_stays_as_it_is(small: Path, tmp_path: Path) -> None:
+    first = _job(small, tmp_path / "run", resume=True)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    second = _job(small, tmp_path / "run", resume=True)
+    again = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    assert again == files
+    assert (first["resumed"], second["resumed"]) == (False, True)
+    assert {**second, "seconds": 0, "resumed": 0} == {**first, "seconds": 0, "resumed": 0}
+
+
+def test_resuming_never_replaces_what_is_no_run_or_cannot_be_gone_on_from(small: Path, tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        _job(small, stranger, resume=True)
+    assert [path.name for path in stranger.iterdir()] == ["notes.txt"]
+    run = tmp_path / "run"
+    _job(small, run)
+    (run / CHECKPOINT).unlink()
+    with pytest.raises(UsageError, match="no checkpoint"):
+        _job(small, run, resume=True)
+    assert (run / "model.json").exists()
+
+
+def test_the_resolved_config_repeats_the_run(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.commands import call_here
+
+    _job(small, tmp_path / "a", lr=0.01, arch="charcnn", seed=3)
+    done = call_here(capsys, "train", small, "--out", tmp_path / "b", "--config", tmp_path / "a" / "config.toml")
+    assert done.code == 0, done.err
+    for name in ("model.safetensors", "model.json", "config.toml"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
