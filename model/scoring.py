@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -171,14 +172,15 @@ class Scorer:
         on_block: Callable[[ScoreReport], None],
     ) -> None:
         pieces = _Pieces()
-        for block in CsvReader(source, self._options.csv_format):
-            report.rows_in += block.num_records
-            quarantine.write(block.rejects)
-            if len(block.frame):
-                pieces.add(self._encoder.encode(block.frame[TEXT]), block.frame.drop(TEXT))
-            for codes_NL, frame in pieces.take(final=False):
-                sink.write(self._predict(codes_NL, frame, report))
-            on_block(report)
+        with closing(CsvReader(source, self._options.csv_format).blocks()) as blocks:
+            for block in blocks:
+                report.rows_in += block.num_records
+                quarantine.write(block.rejects)
+                if len(block.frame):
+                    pieces.add(self._encoder.encode(block.frame[TEXT]), block.frame.drop(TEXT))
+                for codes_NL, frame in pieces.take(final=False):
+                    sink.write(self._predict(codes_NL, frame, report))
+                on_block(report)
         for codes_NL, frame in pieces.take(final=True):
             sink.write(self._predict(codes_NL, frame, report))
 

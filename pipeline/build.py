@@ -1,7 +1,7 @@
 """Builds a dataset: sources in, a finished folder out. Used by the encode job, within a staging folder."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,13 +86,14 @@ class DatasetBuilder:
 
     def _read(self, source: Source, on_block: Callable[[Counts], None]) -> None:
         counts, before = self.counts, (self.counts.rows_in, self.counts.rows_out, self.counts.rows_quarantined)
-        for block in CsvReader(source, self._config.csv_format):
-            self._take(source, block)
-            self.quarantine.write(block.rejects)
-            counts.rows_in += block.num_records
-            counts.rows_out += len(block.frame)
-            counts.rows_quarantined += len(block.rejects)
-            on_block(counts)
+        with closing(CsvReader(source, self._config.csv_format).blocks()) as blocks:
+            for block in blocks:
+                self._take(source, block)
+                self.quarantine.write(block.rejects)
+                counts.rows_in += block.num_records
+                counts.rows_out += len(block.frame)
+                counts.rows_quarantined += len(block.rejects)
+                on_block(counts)
         rows_in, rows, quarantined = (
             now - then
             for now, then in zip((counts.rows_in, counts.rows_out, counts.rows_quarantined), before, strict=True)

@@ -5,7 +5,7 @@ here, so that everything after this module sees rows only.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -107,7 +107,8 @@ class CsvReader:
         self._transcoder: Utf8Stream | None = None
         self._offset_base = 0  # Stored offset of the UTF-8 stream's start, or of the block at hand when transcoding.
 
-    def __iter__(self) -> Iterator[RowBlock]:
+    def blocks(self) -> Generator[RowBlock, None, None]:
+        """Read to the end. Whoever may stop before it closes the generator, and the source with it: see `contextlib.closing`."""
         with self.source.open() as stream:
             scanner = RecordScanner(
                 self._as_utf8(stream),

@@ -38,7 +38,8 @@ def _scan_one(data: Bytes, start: int, final: bool, delimiter: int, max_bytes: i
 
     Returns:
         (stop, status, num_fields, loose_quotes): stop is the LF that ends the record, or the end of the data, or _INCOMPLETE
-        where the data does not show yet how the record ends; loose_quotes counts the quotes within unquoted fields.
+        where the data does not show yet how the record ends; loose_quotes counts the quotes within unquoted fields, and the CRs
+        at their ends, which Polars would drop.
     """
     end = data.shape[0]
     position = start
@@ -87,10 +88,13 @@ def _scan_one(data: Bytes, start: int, final: bool, delimiter: int, max_bytes: i
                     return position, BAD_QUOTE, num_fields, loose_quotes
                 position += 1
         else:
+            field = position
             while position < end and data[position] != delimiter and data[position] != _LF:
                 if data[position] == _QUOTE:
                     loose_quotes += 1
                 position += 1
+            if field < position < end and data[position] == delimiter and data[position - 1] == _CR:
+                loose_quotes += 1
         if position >= end:
             if not final:
                 return _INCOMPLETE, OK, 0, 0
@@ -167,8 +171,9 @@ def scan_records(
 def copy_records(data: Bytes, records: npt.NDArray[np.int64], delimiter: int, out: Bytes) -> int:
     """Copy well-formed records into one piece that any CSV parser reads alike, each ended by LF.
 
-    Parsers disagree about a quote inside an unquoted field, so such a field is quoted and its quotes doubled. A record's last CR is
-    its own, since the line ending was cut off, and needs a CR behind it that a parser may take for the line ending's.
+    Parsers disagree about a quote inside an unquoted field and about a CR at its end, so such a field is quoted and its quotes
+    doubled. A CR at the end of a record is its own, since the line ending was cut off, and in a record that is copied as it is it
+    needs another behind it that a parser may take for the line ending's.
 
     Args:
         data: uint8 [bytes].
@@ -189,7 +194,7 @@ def copy_records(data: Bytes, records: npt.NDArray[np.int64], delimiter: int, ou
             position = stop
         while position < stop:
             start = position
-            quotes = 0
+            quoting = False
             if data[position] == _QUOTE:
                 position += 1
                 while data[position] != _QUOTE or (position + 1 < stop and data[position + 1] == _QUOTE):
@@ -197,18 +202,19 @@ def copy_records(data: Bytes, records: npt.NDArray[np.int64], delimiter: int, ou
                 position += 1
             else:
                 while position < stop and data[position] != delimiter:
-                    quotes += data[position] == _QUOTE
+                    quoting |= data[position] == _QUOTE
                     position += 1
-            if quotes:
+                quoting |= position > start and data[position - 1] == _CR
+            if quoting:
                 out[filled] = _QUOTE
                 filled += 1
             for index in range(start, position):
                 out[filled] = data[index]
                 filled += 1
-                if quotes and data[index] == _QUOTE:
+                if quoting and data[index] == _QUOTE:
                     out[filled] = _QUOTE
                     filled += 1
-            if quotes:
+            if quoting:
                 out[filled] = _QUOTE
                 filled += 1
             if position < stop:  # The delimiter; a record that ends with one has an empty last field.

@@ -70,7 +70,6 @@ def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> 
 
 def python(job: str, prelude: str = "") -> list[str]:
     """The command line of a job; with a prelude, that is run first in the same process."""
-    # A file that is left to the collector is no news to a user, whose Python does not show that warning.
     strict = [sys.executable, "-W", "error"]
     if not prelude:
         return [*strict, "-m", f"jobs.{job}"]

@@ -37,7 +37,7 @@ class Reading:
 
 
 def read_source(source: Source, csv_format: CsvFormat, block_bytes: int = 1 << 16) -> Reading:
-    blocks = list(CsvReader(source, csv_format, block_bytes=block_bytes))
+    blocks = list(CsvReader(source, csv_format, block_bytes=block_bytes).blocks())
     return Reading(
         pl.concat([block.frame for block in blocks]) if blocks else pl.DataFrame(schema={"text": pl.String}),
         [reject for block in blocks for reject in block.rejects],

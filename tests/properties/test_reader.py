@@ -62,6 +62,7 @@ def test_every_byte_is_in_a_record_or_is_a_line_ending(data: bytes, block_bytes:
 @MANY
 @given(data=csv_text(), block_bytes=BLOCK_BYTES, num_columns=st.integers(1, 3))
 @example(data=b"a\r\r\nb,c\n", block_bytes=1 << 16, num_columns=1)
+@example(data=b"a\r,", block_bytes=1, num_columns=2)
 @example(data=b"x^2 + y^2\nb\n", block_bytes=1, num_columns=1)
 @example(data="a\n\ufeffb\n".encode(), block_bytes=1, num_columns=1)
 def test_reader_equals_the_twins_fields(data: bytes, block_bytes: int, num_columns: int) -> None:

@@ -99,6 +99,7 @@ def test_a_block_may_begin_with_what_looks_like_something_else(first: str) -> No
 
 
 def test_carriage_returns_within_the_text_stay_whether_or_not_a_record_beside_it_is_malformed() -> None:
+    assert read_bytes(b"text,b\na\r,b\n\rc,d\r\r\n", keep=["b"]).column("text") == ["a\r", "\rc"]
     assert read_bytes(b"text\na\rb\nc\r\r\n").column("text") == ["a\rb", "c\r"]
     assert read_bytes(b"text\na\rb\nc\r\r\nx,y\n").column("text") == ["a\rb", "c\r"]
 

@@ -135,6 +135,7 @@ def test_is_utf8_judges_as_python_does(data: bytes) -> None:
         (b'",",5",', 1, b'",","5""",\n'),
         (b'"a\nb",c', 0, b'"a\nb",c\n'),
         (b"a\r", 0, b"a\r\r\n"),
+        (b"a\r,\r,b\rc,d", 2, b'"a\r","\r",b\rc,d\n'),
         (b'5"\r', 1, b'"5""\r"\n'),
     ],
 )
