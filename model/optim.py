@@ -17,7 +17,8 @@ SGD_MOMENTUM = 0.9
 def make_optimizer(config: TrainConfig, parameters: Iterable[torch.nn.Parameter]) -> Optimizer:
     """The optimiser that a config names.
 
-    All are fused into one pass over the parameters, which took a step of AdamW on 4.2 million of them from 76 ms to 13 ms on 2 cores.
+    All are fused into one pass over the parameters: on 4.2 million of them and 2 cores, AdamW's step took an eighth to a fourth of
+    the time.
     """
     if config.optimizer == "sgd":
         return SGD(parameters, lr=config.lr, momentum=SGD_MOMENTUM, weight_decay=config.weight_decay, fused=True)
