@@ -112,7 +112,11 @@ def run_command(
         _limit_threads(config.common.num_threads)
         from jobs.console import print_result
 
-        print_result(run(config), as_json=config.common.json, render=render)
+        report = run(config)
+        try:
+            print_result(report, as_json=config.common.json, render=render)
+        except BrokenPipeError:  # Nobody reads the result; the work is done all the same.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:  # noqa: BLE001  # the edge of the program: everything becomes an exit code here
         sys.exit(
             _report(

@@ -99,6 +99,7 @@ def run(config: EncodeConfig) -> dict[str, Any]:
         except InputError as error:
             kept = builder.keep_quarantine(config.out)
             raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
+        require_free_folder(config.out, overwrite=config.common.overwrite)  # Something may have come there meanwhile.
         publish_folder(builder.folder, config.out)
     outputs = ["manifest.json", *(["quarantine.parquet"] if counts.rows_quarantined else [])]
     return {

@@ -109,6 +109,7 @@ def _targets(config: ScoreConfig, sources: "list[Source]") -> list[Path]:
     """
     from model.scoring import quarantine_path
     from pipeline.publish import require_new_file
+    from pipeline.quarantine import require_no_foreign_file
     from pipeline.source import STDIN
 
     out = config.out
@@ -131,6 +132,7 @@ def _targets(config: ScoreConfig, sources: "list[Source]") -> list[Path]:
             targets.append(target)
     for target in targets:
         require_new_file(target, overwrite=config.common.overwrite)
+        require_no_foreign_file(quarantine_path(target), overwrite=config.common.overwrite)
     return targets
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from jobs.command import CommonConfig, run_command
-from pipeline.errors import MissingError, UsageError
+from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
     from jobs.console import Meter
@@ -103,6 +103,7 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     import torch
 
     from jobs.console import metered
+    from model.checkpoint import CHECKPOINT
     from model.device import choose_device
     from model.recipe import resolve
     from model.training import Training
@@ -116,7 +117,7 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     manifest = read_manifest(config.dataset)
     verify_shards(config.dataset, manifest)
     if len(manifest.labels) < 2:
-        raise UsageError(
+        raise InputError(
             f"{config.dataset}: all rows are of class {manifest.labels[0]!r}; a classifier needs two or more"
         )
     resolved = resolve(
@@ -136,7 +137,8 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
         )
         resumed = config.resume and training.resume()
         if not resumed:
-            _clear(config.out)
+            # The model that an earlier training published stays whole until this one replaces it.
+            (config.out / CHECKPOINT).unlink(missing_ok=True)
         _write_config(config, resolved)
         with metered(config.common.log, "train", resolved.epochs * training.num_batches) as meter:
             meter.note(
@@ -175,7 +177,8 @@ def _require_free_run(config: TrainJobConfig) -> None:
     names = {entry.name for entry in out.iterdir()} - {".lock"} if out.is_dir() else set()
     if not names:
         return
-    if not config.resume and not config.common.overwrite:
+    begun = "model.json" in names or (out / CHECKPOINT).exists() or bool(names - RUN_FILES)
+    if begun and not config.resume and not config.common.overwrite:
         raise UsageError(
             f"{out}: the folder is not empty; add --resume to go on, --overwrite to start over, or name another --out",
             path=out,
@@ -189,19 +192,6 @@ def _require_free_run(config: TrainJobConfig) -> None:
             f"{out}: a model is there, but no checkpoint to go on from; start over with --overwrite, or name another --out",
             path=out,
         )
-
-
-def _clear(out: Path) -> None:
-    """Remove an earlier run, its model.json first, so that no reader takes what is left for a whole one."""
-    for name in (
-        "model.json",
-        "model.safetensors",
-        "metrics.jsonl",
-        "report.html",
-        "config.toml",
-        "checkpoints/last.safetensors",
-    ):
-        (out / name).unlink(missing_ok=True)
 
 
 def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:

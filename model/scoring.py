@@ -160,7 +160,8 @@ class Scorer:
             sink.abandon()
             quarantine.abandon()
             raise
-        check_law(source.path, report.rows_in, pq.read_metadata(path).num_rows, report.rows_quarantined)
+        with path.open("rb") as file:
+            check_law(source.path, report.rows_in, pq.read_metadata(file).num_rows, report.rows_quarantined)
         return report
 
     def _write_rows(

@@ -3,6 +3,7 @@
 Rows are buffered into row groups that end after a fixed number of rows or of payload bytes, whichever comes first.
 """
 
+import base64
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,7 +39,7 @@ class ParquetSink:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._file = path.open("wb")
-        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
+        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", store_schema=False)
         self._schema = schema
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
@@ -72,7 +73,10 @@ class ParquetSink:
         """
         if self._pending:
             self._flush()
-        self._writer.add_key_value_metadata(dict(metadata))
+        # Arrow keeps its own copy of the schema, with its types, and readers that ask the schema for metadata look there alone. It is
+        # written here and not by the writer, which would write it before the metadata is known.
+        arrow_schema = self._schema.with_metadata(dict(metadata)).serialize().to_pybytes()
+        self._writer.add_key_value_metadata({**metadata, "ARROW:schema": base64.b64encode(arrow_schema).decode()})
         self._writer.close()
         self._file.flush()
         os.fsync(self._file.fileno())

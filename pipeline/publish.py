@@ -66,7 +66,8 @@ def staging(target: Path) -> Iterator[Path]:
         TemporaryError: Another process is writing the same target, or the disk is full.
         UsageError: The folder may not be written.
     """
-    folder = target.with_name(f".{target.name}.partial")
+    where = Path(os.path.realpath(target))  # A link keeps pointing there, and . has a name.
+    folder = where.with_name(f".{where.name}.partial")
     try:
         with ExitStack() as stack:
             try:
@@ -132,6 +133,7 @@ def _clear(folder: Path, keep: str) -> None:
 
 def publish_file(staged: Path, target: Path) -> None:
     """Move a finished, fsynced file to its target, replacing what is there, durably."""
+    target = Path(os.path.realpath(target))
     staged.replace(target)
     sync_folder(target.parent)
 
@@ -142,6 +144,7 @@ def publish_folder(staged: Path, target: Path) -> None:
     Where a folder is replaced, the two change places in one step on Linux. Elsewhere there is a moment between two renames in which
     neither is there; the old one is then still beside its place, as `.NAME.old`.
     """
+    target = Path(os.path.realpath(target))
     sync_folder(staged)
     if not target.exists() or not any(target.iterdir()):
         staged.replace(target)

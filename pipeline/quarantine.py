@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipeline.errors import InputError, LawError
+from pipeline.errors import InputError, LawError, UsageError
 from pipeline.parquet import ParquetSink
 
 BLANK_TEXT, BLANK_LABEL, UNKNOWN_LABEL, INVALID_ENCODING = (
@@ -83,6 +84,24 @@ class QuarantineWriter:
             f"{reason} {count:,}"
             for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
         )
+
+
+def require_no_foreign_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse to put a quarantine in the place of a file that is none; an earlier quarantine may be replaced.
+
+    Raises:
+        UsageError: Another file or a folder is there.
+    """
+    if path.is_dir() or (path.exists() and not overwrite and not _is_quarantine(path)):
+        raise UsageError(f"{path}: the quarantine would go there, but it is something else; move it away", path=path)
+
+
+def _is_quarantine(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return bool(pq.read_schema(file).equals(SCHEMA))
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) -> None:

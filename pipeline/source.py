@@ -168,8 +168,9 @@ def find_sources(patterns: Iterable[str]) -> list[Source]:
             raise UsageError(f"{path}: there is no such file", path=path)
     if not paths:
         raise UsageError("no input: name at least one CSV, or - for standard input")
-    if len(set(paths)) < len(paths):
-        twice = next(path for path, count in Counter(paths).items() if count > 1)
+    same = Counter(os.path.realpath(path) for path in paths)
+    if len(same) < len(paths):
+        twice = next(path for path in paths if same[os.path.realpath(path)] > 1)
         raise UsageError(f"{twice}: it is named twice; each input is read once", path=twice)
     names = ["stdin" if path == STDIN else Path(path).name for path in paths]
     counts = Counter(names)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-from sklearn.model_selection import train_test_split
 
 from pipeline.alphabet import Codes, Profile
 from pipeline.encoder import hash_texts
@@ -119,6 +118,8 @@ class RandomSplitter:
             self._rows_file.close()
 
     def _order(self, label_ids: LabelIds) -> list[npt.NDArray[np.int64]]:
+        from sklearn.model_selection import train_test_split  # Two seconds that the hash split need not wait.
+
         if self._split.valid_fraction == 0:
             return [np.arange(len(label_ids)), np.empty(0, np.int64)]
         try:
