@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import call, call_here, files_in
+from pipeline.build import DatasetBuilder
+from pipeline.manifest import Manifest
+from tests.commands import call, call_here, files_in, start
 from tests.datasets import make_csv
 
 Capsys = pytest.CaptureFixture[str]
@@ -87,3 +89,44 @@ def test_too_much_quarantined_keeps_the_quarantine_alone(csv: Path, tmp_path: Pa
     assert "too_few_fields 50" in done.error
     assert list(files_in(tmp_path)) == ["in.csv", "out/quarantine.parquet"]
     assert call_here(capsys, "encode", *tokens, "--max-quarantined", "0.5").code == 0
+
+
+def test_what_came_into_the_folder_meanwhile_is_kept(
+    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    finish = DatasetBuilder.finish
+
+    def finish_late(builder: DatasetBuilder) -> Manifest:
+        out.mkdir()
+        (out / "notes.txt").write_text("mine")
+        return finish(builder)
+
+    monkeypatch.setattr(DatasetBuilder, "finish", finish_late)
+    assert call_here(capsys, "encode", csv, "--out", out, "--text", "title").code == 2
+    assert files_in(out) == {"notes.txt": b"mine"}
+
+
+def test_the_folder_one_is_in_can_be_the_dataset(
+    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "here"
+    out.mkdir()
+    monkeypatch.chdir(out)
+    assert call_here(capsys, "encode", csv, "--out", ".", "--text", "title").code == 0
+    assert (out / "manifest.json").exists()
+
+
+def test_one_file_under_two_names_is_refused(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "link.csv").symlink_to(csv)
+    done = call_here(capsys, "encode", csv, tmp_path / "link.csv", "--out", tmp_path / "out", "--text", "title")
+    assert done.code == 2
+    assert "twice" in done.error
+
+
+def test_a_job_whose_result_nobody_reads_is_done(csv: Path, tmp_path: Path) -> None:
+    with start("encode", csv, "--out", tmp_path / "out", "--text", "title") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == 0
+    assert (tmp_path / "out" / "manifest.json").exists()

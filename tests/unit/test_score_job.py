@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.alphabet import get_profile
@@ -126,3 +128,32 @@ def test_files_without_a_header_take_their_names_from_a_flag(tmp_path: Path, cap
     done = call_here(capsys, "score", csv, *flags, "--json")
     assert done.code == 0, done.err
     assert done.report["rows_in"] == 2
+
+
+def test_what_is_no_quarantine_is_not_replaced_by_one(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    foreign = tmp_path / "scores.quarantine.parquet"
+    foreign.write_bytes(b"mine")
+    done = call_here(
+        capsys, "score", csv, "--run", shared_run(), "--out", tmp_path / "scores.parquet", "--text", "title"
+    )
+    assert done.code == 2
+    assert str(foreign) in done.error
+    assert foreign.read_bytes() == b"mine"
+    assert not (tmp_path / "scores.parquet").exists()
+
+
+def test_the_metadata_is_where_readers_look_for_it(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "scores.parquet"
+    assert call_here(capsys, "score", csv, "--run", shared_run(), "--out", out, "--text", "title").code == 0
+    in_file, in_schema = pq.read_metadata(out).metadata[b"charmill"], pq.read_schema(out).metadata[b"charmill"]
+    assert in_file == in_schema == pq.read_table(out).schema.metadata[b"charmill"]
+    assert pa.types.is_dictionary(pq.read_schema(out).field("prediction").type)
+
+
+def test_a_link_keeps_pointing_to_the_scores(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "scores.parquet"
+    link.symlink_to(tmp_path / "disk" / "scores.parquet")
+    assert call_here(capsys, "score", csv, "--run", shared_run(), "--out", link, "--text", "title").code == 0
+    assert link.is_symlink()
+    assert pq.read_metadata(tmp_path / "disk" / "scores.parquet").num_rows == 60

@@ -149,3 +149,19 @@ def test_as_a_process_it_says_nothing_but_logs(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert done.report["arch"] == "charcnn"
     assert not done.said
+
+
+def test_the_old_model_stays_until_the_new_one_is_there(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "run"
+    tokens: list[object] = [shared_dataset(), "--out", out, *QUICK]
+    assert call_here(capsys, "train", *tokens).code == 0
+    before = {name: (out / name).read_bytes() for name in ("model.json", "model.safetensors")}
+    assert call_here(capsys, "train", *tokens, "--overwrite", "--lr", "1e30").code == 65
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_a_training_that_wrote_no_checkpoint_needs_no_flag_to_start_again(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.toml").write_text("")
+    assert call_here(capsys, "train", shared_dataset(), "--out", out, *QUICK).code == 0
