@@ -103,10 +103,10 @@ def run_command(
         render: Report in, the text a person reads out.
         tokens: The command line; by default the process's own.
     """
-    tokens = sys.argv[1:] if tokens is None else tokens
+    given = sys.argv[1:] if tokens is None else tokens
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        config = parse(name, config_type, tokens)
+        config = parse(name, config_type, given)
         if config is None:
             return
         _limit_threads(config.common.num_threads)
@@ -118,11 +118,14 @@ def run_command(
         except BrokenPipeError:  # Nobody reads the result; the work is done all the same.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:  # noqa: BLE001  # the edge of the program: everything becomes an exit code here
-        sys.exit(
-            _report(
-                error, debug="--debug" in tokens or os.environ.get(f"{ENV_PREFIX}DEBUG", "") not in {"", "0", "false"}
-            )
-        )
+        debug = "--debug" in given or os.environ.get(f"{ENV_PREFIX}DEBUG", "") not in {"", "0", "false"}
+        code = _report(error, debug=debug)
+        if code == EXIT_INTERRUPTED and tokens is None:
+            # Python remembers an interrupt that hit an import, however it was handled, and would end by its signal and not by the code.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
 
 def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
