@@ -56,11 +56,11 @@ class CommonConfig:
     @property
     def num_threads(self) -> int:
         """Threads to use, at least 1."""
-        return (
-            self.threads or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else self.threads or os.cpu_count() or 1
-        )
+        if self.threads:
+            return self.threads
+        if hasattr(os, "sched_getaffinity"):  # Not on macOS; where it is, it knows of containers and taskset.
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
 
 def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:

@@ -4,19 +4,13 @@ Configs and names live here, apart from the networks, so that `--help` and torch
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.alphabet import Profile
 from pipeline.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class ArchitectureConfig(Protocol):
-    """The size of a network."""
-
-    name: ClassVar[str]
 
 
 @dataclass(frozen=True, kw_only=True)
