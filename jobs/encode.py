@@ -29,7 +29,7 @@ class EncodeConfig:
     max_length: int = 0
     "Codes a row; 0 takes the profile's own: 64 for seed, 128 for ascii and bytes."
     split: Literal["hash", "random"] = "hash"
-    "How rows are held out: hash streams and keeps equal texts together; random is scikit-learn's, with 40 bytes of memory a row."
+    "How rows are held out: hash streams and keeps equal texts together; random is scikit-learn's, with 24 to 75 bytes of memory a row."
     valid_fraction: float = 0.1
     "The share of rows to hold out."
     split_seed: int = 828

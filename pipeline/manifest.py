@@ -9,7 +9,7 @@ DIR/
 └── quarantine.parquet       only where something was quarantined
 
 Labels are sorted, by number where all of them are whole numbers, so a class has the same id whatever comes first in the file.
-There is no time, path or host in a manifest: the same input gives the same bytes.
+There is no time or host in a manifest, and no path unless two sources share a file name: the same input gives the same bytes.
 """
 
 import hashlib

@@ -68,7 +68,8 @@ class HashSplitter:
 class RandomSplitter:
     """Holds out rows with scikit-learn's `train_test_split` over all of them; both sides come in the order that it gives.
 
-    All rows are spooled to disk first. Beside that it takes about 40 bytes of memory a row while the order is made.
+    All rows are spooled to disk first. While the order is made it takes 24 bytes of memory a
+    row, 75 where stratified (tracemalloc, 2 million rows).
 
     Args:
         split: The fraction, the seed and whether to stratify by label.
