@@ -1,5 +1,6 @@
 """The quarantine: every record that did not become a row, whole, with where it was and why. And the law that counts them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,15 @@ class QuarantineWriter:
             f"{reason} {count:,}"
             for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
         )
+
+
+def read_rejects(path: Path) -> Iterator[list[Reject]]:
+    """Read a quarantine file back, a row group at a time."""
+    with path.open("rb") as file:
+        groups = pq.ParquetFile(file)
+        for index in range(groups.num_row_groups):
+            columns = [groups.read_row_group(index)[name].to_pylist() for name in SCHEMA.names]
+            yield [Reject(*values) for values in zip(*columns, strict=True)]
 
 
 def require_no_foreign_file(path: Path, *, overwrite: bool) -> None:

@@ -6,14 +6,14 @@ here, so that everything after this module sees rows only.
 
 import csv
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from pipeline.errors import InputError, LawError, UsageError
 from pipeline.quarantine import BLANK_LABEL, BLANK_TEXT, UNKNOWN_LABEL, Reject
 from pipeline.scan_kernel import LINE, START
-from pipeline.scanner import BLOCK_BYTES, Block, RecordScanner
+from pipeline.scanner import BLOCK_BYTES, Block, Place, RecordScanner
 from pipeline.sniff import SNIFF_BYTES, describe_foreign
 from pipeline.source import ByteStream, Source
 from pipeline.transcode import UTF8, Utf8Stream, normalize_encoding
@@ -75,11 +75,15 @@ class RowBlock:
             Kept columns carry the prefix of `kept_name`.
         rejects: In the order of their records.
         num_records: Rows and rejects together, counted by the scanner.
+        place: Where the block begins.
+        end: Where the next one begins.
     """
 
     frame: pl.DataFrame
     rejects: list[Reject] = field(default_factory=list)
     num_records: int
+    place: Place
+    end: Place
 
 
 def kept_name(name: str) -> str:
@@ -107,8 +111,13 @@ class CsvReader:
         self._transcoder: Utf8Stream | None = None
         self._offset_base = 0  # Stored offset of the UTF-8 stream's start, or of the block at hand when transcoding.
 
-    def blocks(self) -> Generator[RowBlock, None, None]:
-        """Read to the end. Whoever may stop before it closes the generator, and the source with it: see `contextlib.closing`."""
+    def blocks(self, start: Place | None = None) -> Generator[RowBlock, None, None]:
+        """Read to the end. Whoever may stop before it closes the generator, and the source with it: see `contextlib.closing`.
+
+        Args:
+            start: The `end` of a block of an earlier reading of the same bytes; what follows is what followed then. What lies before it is
+                read and hashed, but not scanned.
+        """
         with self.source.open() as stream:
             scanner = RecordScanner(
                 self._as_utf8(stream),
@@ -119,13 +128,26 @@ class CsvReader:
             names = list(self._format.columns) or self._read_header(scanner)
             self._require_columns(names)
             scanner.num_fields = len(names)
-            empty = bool(self._format.columns)
+            if start is not None:
+                if not scanner.skip_to(start):
+                    raise InputError(
+                        f"{self.source.path}: it is shorter than it was, expected {start.offset:,} bytes, got {scanner.offset:,}; "
+                        "it was changed meanwhile, run this again",
+                        path=self.source.path,
+                    )
+                self._offset_base = start.stored_offset
+            place = self._place(scanner)
             for block in scanner.blocks():
-                empty = False
-                yield self._rows(scanner, block, names)
+                frame, rejects = self._rows(block, names)
                 self._advance(block)
-            if empty:
+                end = self._place(scanner)
+                yield RowBlock(frame=frame, rejects=rejects, num_records=len(block.table), place=place, end=end)
+                place = end
+            if self._format.columns and place.record == 0:
                 raise self._empty()
+
+    def _place(self, scanner: RecordScanner) -> Place:
+        return replace(scanner.place, stored_offset=self._offset_base)
 
     def _empty(self) -> InputError:
         return InputError(f"{self.source.path}: there is no record in it; expected a CSV", path=self.source.path)
@@ -193,22 +215,22 @@ class CsvReader:
                     path=self.source.path,
                 )
 
-    def _rows(self, scanner: RecordScanner, block: Block, names: list[str]) -> RowBlock:
+    def _rows(self, block: Block, names: list[str]) -> tuple[pl.DataFrame, list[Reject]]:
         index = block.well_formed
-        parsed = self._parse(scanner, block, names) if len(index) else self._no_rows(names)
+        parsed = self._parse(block, names) if len(index) else self._no_rows(names)
         if len(parsed) != len(index):
             raise LawError(f"{self.source.path}: Polars made {len(parsed):,} rows of {len(index):,} records")
         frame = self._select(parsed, names).insert_column(0, pl.Series(RECORD, index + block.first_record, pl.Int64))
         frame, unusable = self._clean(frame)
         reasons = {**block.reasons, **{record - block.first_record: reason for record, reason in unusable}}
-        return RowBlock(frame=frame, rejects=self._rejects(block, reasons), num_records=len(block.table))
+        return frame, self._rejects(block, reasons)
 
-    def _parse(self, scanner: RecordScanner, block: Block, names: list[str]) -> pl.DataFrame:
+    def _parse(self, block: Block, names: list[str]) -> pl.DataFrame:
         wanted = sorted(
             {names.index(name) for name in (*self._format.text, *self._format.keep, self._format.label) if name}
         )
         return pl.read_csv(
-            b"".join((_GUARD_LINE, scanner.well_formed_bytes(block).data)),
+            b"".join((_GUARD_LINE, block.to_csv(ord(self._format.delimiter)).data)),
             has_header=False,
             skip_rows=1,
             schema={_column(index): pl.String for index in range(len(names))},

@@ -23,40 +23,77 @@ from pipeline.scan_kernel import (
     copy_records,
     scan_records,
 )
-from pipeline.source import ByteStream
+from pipeline.source import READ_BYTES, ByteStream
 
 BLOCK_BYTES = 8 << 20
 BLOCK_RECORDS = 1 << 17
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in a source a block begins.
+
+    Attributes:
+        record: The 0-based number of the record there, the header not counted.
+        line: The 1-based physical line.
+        offset: Bytes of the UTF-8 stream before it.
+        stored_offset: Bytes before it in the file as stored, after decompression; the reader fills it in.
+    """
+
+    record: int
+    line: int
+    offset: int
+    stored_offset: int = 0
+
+
 class Block:
     """Consecutive records.
 
-    Attributes:
+    Args:
         data: uint8 [bytes], UTF-8 but for malformed records; a read-only view.
         offset: Where data begins in the UTF-8 stream.
         first_record: The 0-based number of the first record.
         table: int64 [N, RECORD_FIELDS], as `scan_records` writes it.
+        plain: The records and their line endings are all that is in data, and nothing about them is out of the ordinary.
+
+    Attributes:
         reasons: Records that are not well-formed, by index into table.
+        well_formed: Indices into table of the records that go on, int64 [M].
     """
 
-    data: Bytes
-    offset: int
-    first_record: int
-    table: npt.NDArray[np.int64]
-    reasons: dict[int, str]
-
-    @property
-    def well_formed(self) -> npt.NDArray[np.int64]:
-        """Indices into table of the records that go on, int64 [M]."""
-        keep = np.ones(len(self.table), bool)
-        keep[list(self.reasons)] = False
-        return np.flatnonzero(keep)
+    def __init__(
+        self, *, data: Bytes, offset: int, first_record: int, table: npt.NDArray[np.int64], plain: bool
+    ) -> None:
+        self.data = data
+        self.offset = offset
+        self.first_record = first_record
+        self.table = table
+        self._plain = plain
+        self.reasons: dict[int, str] = {}
+        self.well_formed = np.arange(len(table))
+        if not plain:
+            status = table[:, STATUS]
+            self.reasons = {int(index): REASONS[status[index]] for index in np.flatnonzero(status != OK)}
+        if not is_utf8(data):
+            for index in np.flatnonzero(table[:, STATUS] == OK):
+                if not is_utf8(data[table[index, START] : table[index, STOP]]):
+                    self.reasons[int(index)] = INVALID_ENCODING
+        if self.reasons:
+            self._plain = False
+            self.well_formed = np.delete(self.well_formed, list(self.reasons))
 
     def raw(self, index: int) -> bytes:
         """The UTF-8 bytes of a record, without its line ending."""
         return self.data[self.table[index, START] : self.table[index, STOP]].tobytes()
+
+    def to_csv(self, delimiter: int) -> Bytes:
+        """The well-formed records as one CSV without header that Polars cannot fail on, uint8 [bytes]."""
+        if self._plain:
+            return self.data
+        table = np.ascontiguousarray(self.table[self.well_formed])
+        capacity = int((table[:, STOP] - table[:, START] + 2 + 3 * table[:, LOOSE_QUOTES]).sum())
+        out = np.empty(capacity, np.uint8)
+        return out[: copy_records(self.data, table, delimiter, out)]
 
 
 def is_utf8(data: Bytes) -> bool:
@@ -72,13 +109,13 @@ def is_utf8(data: Bytes) -> bool:
 
 
 class RecordScanner:
-    """Cuts a stream into blocks of records.
+    """Cuts a stream into blocks of records. Where a block ends depends on where it begins and on nothing before that.
 
     Args:
         stream: UTF-8, a byte order mark already removed.
         delimiter: One byte.
         max_record_bytes: A longer record is malformed.
-        block_bytes: Read so much at a time; the records do not depend on it.
+        block_bytes: Look at so much at a time; the records do not depend on it.
     """
 
     def __init__(
@@ -89,11 +126,17 @@ class RecordScanner:
         self._max_record_bytes = max_record_bytes
         self._block_bytes = block_bytes
         self._buffer = b""
-        self._final = False
-        self._offset = 0
+        self._start = 0  # Of what the buffer holds that was not scanned yet.
+        self._ended = False
         self._line = 1
         self._next_record = 0
+        self.offset = 0
         self.num_fields = 0
+
+    @property
+    def place(self) -> Place:
+        """Where the next block begins."""
+        return Place(record=self._next_record, line=self._line, offset=self.offset)
 
     def read_header(self) -> Block | None:
         """Take the first record off the stream, whatever its number of fields; None where there is no record at all."""
@@ -103,69 +146,64 @@ class RecordScanner:
         """Number the next record 0, as after a header."""
         self._next_record = 0
 
+    def skip_to(self, place: Place) -> bool:
+        """Pass over what lies before a place at which a scan of the same bytes ended a block; returns whether the stream goes so far."""
+        while self.offset < place.offset:
+            self._fill(1)
+            passed = min(len(self._buffer) - self._start, place.offset - self.offset)
+            if not passed:
+                return False
+            self._start += passed
+            self.offset += passed
+        self._line, self._next_record = place.line, place.record
+        return True
+
     def blocks(self) -> Iterator[Block]:
         """Scan to the end. Every record must have `num_fields` fields, unless that is 0."""
         return self._scan(capacity=BLOCK_RECORDS)
 
     def _scan(self, capacity: int) -> Iterator[Block]:
-        table = np.empty((capacity, RECORD_FIELDS), np.int64)
+        window = self._block_bytes
         while True:
-            data = np.frombuffer(self._buffer, np.uint8)
-            count, position, self._line = scan_records(
-                data, 0, self._line, self._final, self._delimiter, self.num_fields, self._max_record_bytes, table
+            self._fill(window)
+            table = np.empty((capacity, RECORD_FIELDS), np.int64)
+            data = np.frombuffer(self._buffer, np.uint8)[self._start : self._start + window]
+            final = self._ended and self._start + window >= len(self._buffer)
+            count, passed, line, plain = scan_records(
+                data, 0, self._line, final, self._delimiter, self.num_fields, self._max_record_bytes, table
             )
-            block = self._block(data[:position], table[:count].copy()) if count else None
-            self._buffer = self._buffer[position:]
-            self._offset += position
-            if block is not None:
-                self._next_record += count
+            if not passed:  # There is nothing left, or the record is longer than this.
+                if final:
+                    return
+                window *= 2
+                continue
+            window = self._block_bytes
+            block = Block(
+                data=data[:passed],
+                offset=self.offset,
+                first_record=self._next_record,
+                table=table[:count],
+                plain=plain,
+            )
+            self._start += passed
+            self.offset += passed
+            self._line = line
+            self._next_record += count
+            if count:
                 yield block
-            elif self._final:
-                return
-            if not self._final and count < capacity:
-                self._fill()
 
-    def _fill(self) -> None:
-        """Read as much again as is left over, at least a block, so that a long record is scanned in geometric steps."""
-        parts = [self._buffer]
-        wanted = max(self._block_bytes, len(self._buffer))
+    def _fill(self, num_bytes: int) -> None:
+        """Read until the buffer holds so much that was not scanned, or the stream ends."""
+        wanted = num_bytes - (len(self._buffer) - self._start)
+        if wanted <= 0 or self._ended:
+            return
+        parts = [self._buffer[self._start :]]
         while wanted > 0:
-            part = self._stream.read(wanted)
+            part = self._stream.read(max(wanted, READ_BYTES))
             if not part:
-                self._final = True
+                self._ended = True
                 break
             parts.append(part)
             wanted -= len(part)
         self._buffer = b"".join(parts)
-
-    def _block(self, data: Bytes, table: npt.NDArray[np.int64]) -> Block:
-        reasons = {int(index): REASONS[table[index, STATUS]] for index in np.flatnonzero(table[:, STATUS] != OK)}
-        block = Block(data=data, offset=self._offset, first_record=self._next_record, table=table, reasons=reasons)
-        if not is_utf8(data):
-            for index in block.well_formed:
-                if not is_utf8(data[table[index, START] : table[index, STOP]]):
-                    reasons[int(index)] = INVALID_ENCODING
-        return block
-
-    def well_formed_bytes(self, block: Block) -> Bytes:
-        """The block's well-formed records as one CSV without header that Polars cannot fail on, uint8 [bytes]."""
-        table = block.table
-        contiguous = (
-            not block.reasons
-            and not table[:, LOOSE_QUOTES].any()
-            and table[0, START] == 0
-            and bool((_line_ends(block.data, table[:-1, STOP]) == table[1:, START]).all())
-            and int(_line_ends(block.data, table[-1:, STOP])[0]) == len(block.data)
-        )
-        if contiguous:
-            return block.data
-        table = np.ascontiguousarray(table[block.well_formed])
-        capacity = int((table[:, STOP] - table[:, START] + 2 + 3 * table[:, LOOSE_QUOTES]).sum())
-        out = np.empty(capacity, np.uint8)
-        return out[: copy_records(block.data, table, self._delimiter, out)]
-
-
-def _line_ends(data: Bytes, stops: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where the line ending after each record is over, int64 [N]; beyond the data where the last one has none."""
-    padded_next = np.minimum(stops, len(data) - 1)
-    return stops + np.where(data[padded_next] == ord("\r"), 2, 1)
+        self._start = 0

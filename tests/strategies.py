@@ -37,6 +37,20 @@ def csv_bytes(max_pieces: int = 40) -> st.SearchStrategy[bytes]:
     )
 
 
+def long_csv_bytes() -> st.SearchStrategy[bytes]:
+    """As `csv_bytes`, but long enough for the scanner's wide steps: mostly clean records of any length, with trouble among them."""
+    fields = st.one_of(
+        st.integers(0, 70).map(lambda length: b"a" * length),
+        st.integers(0, 70).map(lambda length: b'"' + b"b," * length + b'"'),
+        st.sampled_from(
+            [b'"c\nd"', b'"e""f"', b'""', b'""""', b'"g\r\n\n"', b"h\r", b'5"', b'"i"j', b'"k', b"\xff", b'x","y', b""]
+        ),
+    )
+    ends = st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r\n", b"\n\n", b"\r", b"\r\r\n", b""])
+    records = st.tuples(st.lists(fields, min_size=1, max_size=3).map(b",".join), ends).map(b"".join)
+    return st.lists(records, min_size=3, max_size=40).map(b"".join)
+
+
 def csv_text(max_pieces: int = 40) -> st.SearchStrategy[bytes]:
     """UTF-8 that is nearly CSV, without the control characters that would make it look binary."""
     pieces = st.sampled_from([piece for piece in _CSV_PIECES if piece not in {"\0", "x\x01"}])

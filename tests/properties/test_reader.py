@@ -13,7 +13,7 @@ from pipeline.reader import kept_name
 from pipeline.sniff import describe_foreign
 from tests import naive_scanner
 from tests.reading import read_bytes, scan_bytes
-from tests.strategies import MANY, SOME, csv_bytes, csv_tables, csv_text
+from tests.strategies import MANY, SOME, csv_bytes, csv_tables, csv_text, long_csv_bytes
 
 BLOCK_BYTES = st.one_of(st.integers(1, 12), st.sampled_from([64, 1 << 16]))
 
@@ -29,6 +29,26 @@ BLOCK_BYTES = st.one_of(st.integers(1, 12), st.sampled_from([64, 1 << 16]))
 @example(data=b'"a\n""', block_bytes=1, num_fields=1, max_record_bytes=4)
 @example(data=b'"a\nb","c"d\n', block_bytes=1, num_fields=2, max_record_bytes=100)
 def test_scanner_equals_its_twin(data: bytes, block_bytes: int, num_fields: int, max_record_bytes: int) -> None:
+    expected = naive_scanner.scan(data, num_fields=num_fields, max_record_bytes=max_record_bytes)
+
+    scanned = scan_bytes(data, block_bytes, num_fields=num_fields, max_record_bytes=max_record_bytes)
+
+    assert scanned == [(record.start, record.line, record.raw, record.reason) for record in expected]
+
+
+@MANY
+@given(
+    data=long_csv_bytes(),
+    block_bytes=st.sampled_from([1, 63, 64, 65, 200, 1 << 16]),
+    num_fields=st.integers(0, 3),
+    max_record_bytes=st.sampled_from([20, 64, 65, 150, 1 << 20]),
+)
+@example(data=b'x","y\n' * 30, block_bytes=1 << 16, num_fields=2, max_record_bytes=64)
+@example(data=b'x","y\n' * 30 + b'z","\n', block_bytes=1 << 16, num_fields=2, max_record_bytes=1 << 20)
+@example(data=b'"' + b"a" * 62 + b'"\n' + b"b" * 64 + b'\n"c\n', block_bytes=64, num_fields=0, max_record_bytes=1 << 20)
+def test_scanner_equals_its_twin_in_wide_steps(
+    data: bytes, block_bytes: int, num_fields: int, max_record_bytes: int
+) -> None:
     expected = naive_scanner.scan(data, num_fields=num_fields, max_record_bytes=max_record_bytes)
 
     scanned = scan_bytes(data, block_bytes, num_fields=num_fields, max_record_bytes=max_record_bytes)
