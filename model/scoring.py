@@ -1,7 +1,7 @@
 """Scoring: one source in, one Parquet file of predictions out. The reader and the encoder are those of encoding. Needs no torch."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -11,22 +11,27 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from model.parts import COUNTS, Part, PartFolder, PartJournal
 from model.predictor import Predictor, Probabilities
 from model.runfile import Model
 from pipeline.alphabet import Codes
 from pipeline.encoder import Encoder
 from pipeline.errors import InputError, UsageError
 from pipeline.parquet import ParquetSink
-from pipeline.publish import publish_file, staging
-from pipeline.quarantine import QuarantineWriter, check_law, check_share
-from pipeline.reader import LABEL, RECORD, TEXT, CsvFormat, CsvReader, kept_name
+from pipeline.publish import publish_file, staging, sync_folder
+from pipeline.quarantine import QuarantineWriter, check_law, check_share, is_quarantine
+from pipeline.reader import LABEL, RECORD, TEXT, CsvFormat, CsvReader, RowBlock, kept_name
+from pipeline.scanner import Place
 from pipeline.source import Source
 
 FORMAT_VERSION = 1
 METADATA_KEY = "charmill"
 PREDICT_ROWS = 16_384  # Rows are predicted in pieces of this size, whatever the reader's blocks are.
+_FAILED = ".failed.quarantine.parquet"
+PART_BYTES = 128 << 20  # What a kill can cost of a large drop, in text.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +96,49 @@ class ScoreReport:
     rows_quarantined: int = 0
     rows_correct: int = 0
     rows_abstained: int = 0
+    rows_reused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
+
+    def reuse(self, part: Part) -> None:
+        """Count the rows of a part that was scored before."""
+        for name, count in part.counts.items():
+            setattr(self, name, getattr(self, name) + count)
+        self.rows_reused += part.counts["rows_in"]
+        for reason, count in part.reasons.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Scores that are complete and durable, but not published.
+
+    Attributes:
+        report: Of what was scored; its outputs are empty.
+        scores: The scores file.
+        quarantine: The quarantine file; None where nothing was quarantined.
+    """
+
+    report: ScoreReport
+    scores: Path
+    quarantine: Path | None
 
 
 def quarantine_path(target: Path) -> Path:
     """Where the quarantine of a scores file goes."""
     return target.with_name(f"{target.stem}.quarantine.parquet")
+
+
+def failed_quarantine_path(target: Path) -> Path:
+    """Where the quarantine goes when too much was quarantined: not into the place of that which belongs to earlier scores."""
+    return target.with_name(f"{target.stem}{_FAILED}") if target.exists() else quarantine_path(target)
+
+
+def _remove_stale(quarantine: Path) -> None:
+    """Remove the quarantine of an earlier run, durably."""
+    if is_quarantine(quarantine):
+        quarantine.unlink()
+        sync_folder(quarantine.parent)
 
 
 class Scorer:
@@ -108,12 +149,22 @@ class Scorer:
         predictor: It, loaded.
         options: What to write.
         num_threads: For encoding.
+        part_bytes: Rows are predicted in pieces that begin anew after so many bytes of text, and a part of a large source ends there.
     """
 
-    def __init__(self, model: Model, predictor: Predictor, options: ScoreOptions, *, num_threads: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        predictor: Predictor,
+        options: ScoreOptions,
+        *,
+        num_threads: int,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
         self._model = model
         self._predictor = predictor
         self._options = options
+        self._part_bytes = part_bytes
         self._encoder = Encoder(model.profile, num_threads)
         self._schema = options.schema(len(model.labels))
         self._labels = pa.array(model.labels, pa.string())
@@ -129,67 +180,123 @@ class Scorer:
         Raises:
             CharmillError: No scores were published; where too much was quarantined, the quarantine was.
         """
-        quarantine_target = quarantine_path(target)
         with staging(target) as stage:
-            quarantine = QuarantineWriter(stage / "quarantine.parquet")
-            scores = stage / "scores.parquet"
-            report = self._score(source, scores, quarantine, on_block)
-            if quarantine.close():
-                publish_file(quarantine.path, quarantine_target)
-                report.outputs.append(str(quarantine_target))
-            try:
-                check_share(source.path, report.rows_in, quarantine, self._options.max_quarantined)
-            except InputError as error:
-                raise InputError(f"{error}; the quarantine is {quarantine_target}", path=error.path) from error
-            publish_file(scores, target)
-            report.outputs.insert(0, str(target))
-            if not quarantine.num_rows:
-                quarantine_target.unlink(missing_ok=True)
-        return report
+            return self.publish(self.write(source, PartFolder(stage), on_block), source.path, target)
 
-    def _score(
-        self, source: Source, path: Path, quarantine: QuarantineWriter, on_block: Callable[[ScoreReport], None]
-    ) -> ScoreReport:
-        report = ScoreReport(source.name, reasons=quarantine.reasons)
-        sink = ParquetSink(path, self._schema)
+    def publish(self, written: Written, where: str, target: Path) -> ScoreReport:
+        """Move scores and quarantine to their places, the scores last.
+
+        Args:
+            written: What `write` returned.
+            where: What messages call the source.
+            target: The scores file; replaced if it is there.
+
+        Raises:
+            InputError: Too much was quarantined; only the quarantine was published.
+        """
+        report = written.report
         try:
-            self._write_rows(source, sink, quarantine, report, on_block)
-            report.rows_quarantined = quarantine.num_rows
-            sink.close({METADATA_KEY: json.dumps(self._metadata(source, report))})
-        except BaseException:
-            sink.abandon()
-            quarantine.abandon()
-            raise
-        with path.open("rb") as file:
-            check_law(source.path, report.rows_in, pq.read_metadata(file).num_rows, report.rows_quarantined)
+            check_share(where, report.rows_in, report.reasons, self._options.max_quarantined)
+        except InputError as error:
+            kept = failed_quarantine_path(target)
+            if written.quarantine is not None:
+                publish_file(written.quarantine, kept)
+                report.outputs = [str(kept)]
+            raise InputError(f"{error}; the quarantine is {kept}", path=error.path) from error
+        report.outputs = [str(target)]
+        if written.quarantine is not None:
+            publish_file(written.quarantine, quarantine_path(target))
+            report.outputs.append(str(quarantine_path(target)))
+        publish_file(written.scores, target)
+        _remove_stale(target.with_name(f"{target.stem}{_FAILED}"))
+        if written.quarantine is None:
+            _remove_stale(quarantine_path(target))
         return report
 
-    def _write_rows(
+    def write(
         self,
         source: Source,
-        sink: ParquetSink,
-        quarantine: QuarantineWriter,
-        report: ScoreReport,
+        folder: PartFolder,
         on_block: Callable[[ScoreReport], None],
-    ) -> None:
-        pieces = _Pieces()
-        with closing(CsvReader(source, self._options.csv_format).blocks()) as blocks:
-            for block in blocks:
-                report.rows_in += block.num_records
-                quarantine.write(block.rejects)
-                if len(block.frame):
-                    pieces.add(self._encoder.encode(block.frame[TEXT]), block.frame.drop(TEXT))
-                for codes_NL, frame in pieces.take(final=False):
-                    sink.write(self._predict(codes_NL, frame, report))
-                on_block(report)
-        for codes_NL, frame in pieces.take(final=True):
-            sink.write(self._predict(codes_NL, frame, report))
+        journal: PartJournal | None = None,
+    ) -> Written:
+        """Score a source into files that nobody else sees yet.
 
-    def _predict(self, codes_NL: Codes, frame: pl.DataFrame, report: ScoreReport) -> pa.Table:
+        Args:
+            source: What to read.
+            folder: Where to write.
+            on_block: Told of the numbers after each block.
+            journal: Where finished parts of a large source are kept, so that another process can go on behind them; None for no parts.
+
+        Raises:
+            CharmillError: The source cannot be read, or the disk is full.
+        """
+        report = ScoreReport(source.name)
+        finished = list(journal.parts) if journal is not None else []
+        for part in finished:
+            report.reuse(part)
+        output = _Output(folder, len(finished), self._schema)
+        pieces = _Pieces()
+        start = finished[-1].end if finished else None
+        try:
+            part_start = start
+            with closing(CsvReader(source, self._options.csv_format).blocks(start)) as blocks:
+                for block in blocks:
+                    part_start = part_start or block.place
+                    self._take(block, pieces, output, report)
+                    if block.end.offset - part_start.offset >= self._part_bytes:
+                        part_start = block.end
+                        self._flush(pieces, output, report, final=True)
+                        if journal is not None:
+                            finished.append(output.finish(block.end))
+                            journal.add(finished[-1])
+                            output = _Output(folder, len(finished), self._schema)
+                    on_block(report)
+            self._flush(pieces, output, report, final=True)
+            metadata = {METADATA_KEY: json.dumps(self._metadata(source, report))}
+            if finished:
+                finished.append(output.finish(None))
+                output = self._assemble(finished, folder)
+            written = Written(report=report, scores=output.scores_path, quarantine=output.close(metadata))
+        except BaseException:
+            output.abandon()
+            raise
+        with written.scores.open("rb") as file:
+            check_law(source.path, report.rows_in, pq.read_metadata(file).num_rows, report.rows_quarantined)
+        return written
+
+    def _take(self, block: RowBlock, pieces: "_Pieces", output: "_Output", report: ScoreReport) -> None:
+        output.reject(block, report)
+        if len(block.frame):
+            pieces.add(self._encoder.encode(block.frame[TEXT]), block.frame.drop(TEXT))
+        self._flush(pieces, output, report, final=False)
+
+    def _flush(self, pieces: "_Pieces", output: "_Output", report: ScoreReport, *, final: bool) -> None:
+        for codes_NL, frame in pieces.take(final=final):
+            output.write(self._predict(codes_NL, frame), report)
+
+    def _assemble(self, parts: list[Part], folder: PartFolder) -> "_Output":
+        """Join parts: since a Parquet file's bytes depend on its rows alone, it is as if there had been no parts."""
+        output = _Output(folder, None, self._schema)
+        index = self._schema.names.index("prediction")
+        try:
+            for part in parts:
+                for table in folder.read_scores(part):
+                    ids = pc.index_in(table.column(index).combine_chunks().cast(pa.string()), self._labels)
+                    predictions = pa.DictionaryArray.from_arrays(ids, self._labels)
+                    output.copy(table.set_column(index, self._schema.field(index), predictions))
+                for rejects in folder.read_rejects(part):
+                    output.quarantine.write(rejects)
+        except BaseException:
+            output.abandon()
+            raise
+        return output
+
+    def _predict(self, codes_NL: Codes, frame: pl.DataFrame) -> "_Scored":
         probabilities_NK = self._predictor.predict(codes_NL)
         predicted = probabilities_NK.argmax(axis=1)
         confidence = probabilities_NK.max(axis=1)
-        report.rows_scored += len(frame)
+        num_correct = num_abstained = 0
         columns: dict[str, Any] = {
             RECORD: frame[RECORD].to_arrow(),
             "prediction": pa.DictionaryArray.from_arrays(pa.array(predicted.astype(np.int32)), self._labels),
@@ -199,16 +306,15 @@ class Scorer:
             columns[name] = frame[kept_name(name)].to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._options.csv_format.label:
             columns[LABEL] = frame[LABEL].to_arrow(compat_level=pl.CompatLevel.oldest())
-            report.rows_correct += int(
-                (np.array(self._model.labels, object)[predicted] == frame[LABEL].to_numpy()).sum()
-            )
+            num_correct = int((np.array(self._model.labels, object)[predicted] == frame[LABEL].to_numpy()).sum())
         if self._options.probabilities:
             columns["probabilities"] = _fixed_size_list(probabilities_NK, self._schema.field("probabilities").type)
         if self._options.min_confidence is not None:
             abstained = confidence < np.float32(self._options.min_confidence)
             columns["abstained"] = pa.array(abstained)
-            report.rows_abstained += int(abstained.sum())
-        return pa.table([columns[name] for name in self._schema.names], schema=self._schema)
+            num_abstained = int(abstained.sum())
+        table = pa.table([columns[name] for name in self._schema.names], schema=self._schema)
+        return _Scored(table, num_correct, num_abstained)
 
     def _metadata(self, source: Source, report: ScoreReport) -> dict[str, Any]:
         return {
@@ -222,6 +328,63 @@ class Scorer:
             "engine": self._predictor.name,
             "program_version": version("charmill"),
         }
+
+
+class _Output:
+    """The scores and the quarantine of a part, or of all (number None), while they are written."""
+
+    def __init__(self, folder: PartFolder, number: int | None, schema: pa.Schema) -> None:
+        self._folder = folder
+        self._number = number
+        self._counts = dict.fromkeys(COUNTS, 0)
+        self.scores_path, quarantine_path = folder.paths(number)
+        self._sink = ParquetSink(self.scores_path, schema)
+        self.quarantine = QuarantineWriter(quarantine_path)
+
+    def _count(self, report: ScoreReport, name: str, count: int) -> None:
+        self._counts[name] += count
+        setattr(report, name, getattr(report, name) + count)
+
+    def reject(self, block: RowBlock, report: ScoreReport) -> None:
+        """Count a block's records and quarantine those that are no rows."""
+        self._count(report, "rows_in", block.num_records)
+        self._count(report, "rows_quarantined", len(block.rejects))
+        for reject in block.rejects:
+            report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
+        self.quarantine.write(block.rejects)
+
+    def write(self, scored: "_Scored", report: ScoreReport) -> None:
+        """Write and count scored rows."""
+        self._sink.write(scored.table)
+        self._count(report, "rows_scored", len(scored.table))
+        self._count(report, "rows_correct", scored.num_correct)
+        self._count(report, "rows_abstained", scored.num_abstained)
+
+    def copy(self, table: pa.Table) -> None:
+        """Write rows that were counted before."""
+        self._sink.write(table)
+
+    def finish(self, end: Place | None) -> Part:
+        """Complete a part."""
+        self.close({})
+        return self._folder.describe(self._number or 0, end, self._counts, self.quarantine.reasons)
+
+    def close(self, metadata: Mapping[str, str]) -> Path | None:
+        """Complete both files; returns the quarantine's path where there is one."""
+        self._sink.close(metadata)
+        return self.quarantine.path if self.quarantine.close() else None
+
+    def abandon(self) -> None:
+        """Let go of both files without finishing them; for clean-up after an error."""
+        self._sink.abandon()
+        self.quarantine.abandon()
+
+
+@dataclass(frozen=True)
+class _Scored:
+    table: pa.Table
+    num_correct: int
+    num_abstained: int
 
 
 class _Pieces:

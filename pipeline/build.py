@@ -138,7 +138,7 @@ class DatasetBuilder:
         has_quarantine = self.quarantine.close()
         counts = self.counts
         where = counts.sources[0].name if len(counts.sources) == 1 else f"{len(counts.sources)} files"
-        check_share(where, counts.rows_in, self.quarantine, self._config.max_quarantined)
+        check_share(where, counts.rows_in, self.quarantine.reasons, self._config.max_quarantined)
         if not counts.rows_out:
             what = f"all {counts.rows_in:,} records went to quarantine" if counts.rows_in else "there is only a header"
             raise InputError(f"{where}: there is no row to encode, {what}")

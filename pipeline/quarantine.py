@@ -1,6 +1,6 @@
 """The quarantine: every record that did not become a row, whole, with where it was and why. And the law that counts them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +79,12 @@ class QuarantineWriter:
             self._sink.abandon()
             self._sink = None
 
-    def describe(self) -> str:
-        """The reasons with their counts, most frequent first, as in ``blank_text 3, bad_quote 1``."""
-        return ", ".join(
-            f"{reason} {count:,}"
-            for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
-        )
+
+def describe_reasons(reasons: Mapping[str, int]) -> str:
+    """The reasons with their counts, most frequent first, as in ``blank_text 3, bad_quote 1``."""
+    return ", ".join(
+        f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    )
 
 
 def read_rejects(path: Path) -> Iterator[list[Reject]]:
@@ -102,11 +102,12 @@ def require_no_foreign_file(path: Path, *, overwrite: bool) -> None:
     Raises:
         UsageError: Another file or a folder is there.
     """
-    if path.is_dir() or (path.exists() and not overwrite and not _is_quarantine(path)):
+    if path.is_dir() or (path.exists() and not overwrite and not is_quarantine(path)):
         raise UsageError(f"{path}: the quarantine would go there, but it is something else; move it away", path=path)
 
 
-def _is_quarantine(path: Path) -> bool:
+def is_quarantine(path: Path) -> bool:
+    """Whether a file is a quarantine."""
     try:
         with path.open("rb") as file:
             return bool(pq.read_schema(file).equals(SCHEMA))
@@ -127,15 +128,22 @@ def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) ->
         )
 
 
-def check_share(where: str, rows_in: int, writer: QuarantineWriter, max_quarantined: float) -> None:
+def check_share(where: str, rows_in: int, reasons: Mapping[str, int], max_quarantined: float) -> None:
     """Refuse to publish when too many records were quarantined.
+
+    Args:
+        where: What the message calls the input.
+        rows_in: Records that came in.
+        reasons: Quarantined records by reason.
+        max_quarantined: The fraction that is allowed.
 
     Raises:
         InputError: The share is above max_quarantined.
     """
-    if rows_in and writer.num_rows / rows_in > max_quarantined:
+    num_rows = sum(reasons.values())
+    if rows_in and num_rows / rows_in > max_quarantined:
         raise InputError(
-            f"{where}: {writer.num_rows:,} of {rows_in:,} records are malformed or blank ({writer.describe()}), "
+            f"{where}: {num_rows:,} of {rows_in:,} records are malformed or blank ({describe_reasons(reasons)}), "
             f"more than --max-quarantined {max_quarantined:g}; nothing was published; "
             "look at the quarantine, or check --columns, --delimiter and --encoding"
         )

@@ -138,6 +138,8 @@ def test_too_much_quarantined_publishes_no_scores_and_keeps_the_quarantine(csv: 
     with pytest.raises(InputError):
         _score(csv, out, overwrite=True)
     assert out.read_bytes() == before
+    assert len(pl.read_parquet(tmp_path / "scores.failed.quarantine.parquet")) == 30
+    assert len(pl.read_parquet(quarantine)) == 23
     csv.write_bytes(good)
     _score(csv, out, overwrite=True)
     assert not quarantine.exists()
