@@ -17,6 +17,7 @@ from cyclopts import Parameter
 
 from jobs.command import CommonConfig, run_command
 from jobs.reading import ReadingConfig
+from jobs.scoring import ScoringConfig
 from pipeline.errors import UsageError
 
 PLAIN_PYTHON_ROWS = 5_000
@@ -147,7 +148,7 @@ def _scorers(csv: Path, folder: Path, config: BenchConfig) -> list[Contestant]:
             (str(csv),),
             run=run_folder,
             out=folder / f"{engine}.parquet",
-            engine=engine,
+            scoring=ScoringConfig(engine=engine),
             reading=reading,
             common=threads,
         )

@@ -97,7 +97,7 @@ def run_command(
     """Run a job as a command and exit with its code.
 
     Args:
-        name: As in ``python -m jobs.NAME``.
+        name: As in ``python -m jobs.NAME``, or ``NAME COMMAND``.
         config_type: The job's config; its docstring is the command's help.
         run: Config in, report out.
         render: Report in, the text a person reads out.
@@ -110,13 +110,12 @@ def run_command(
         if config is None:
             return
         _limit_threads(config.common.num_threads)
-        from jobs.console import print_result
-
-        report = run(config)
         try:
-            print_result(report, as_json=config.common.json, render=render)
-        except BrokenPipeError:  # Nobody reads the result; the work is done all the same.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _print(run(config), config, render)
+        except CharmillError as error:
+            if error.report is not None:
+                _print(dict(error.report), config, render)
+            raise
     except BaseException as error:  # noqa: BLE001  # the edge of the program: everything becomes an exit code here
         debug = "--debug" in given or os.environ.get(f"{ENV_PREFIX}DEBUG", "") not in {"", "0", "false"}
         code = _report(error, debug=debug)
@@ -126,6 +125,15 @@ def run_command(
             sys.stderr.flush()
             os._exit(code)
         sys.exit(code)
+
+
+def _print(report: dict[str, Any], config: Config, render: Callable[[dict[str, Any]], str]) -> None:
+    from jobs.console import print_result
+
+    try:
+        print_result(report, as_json=config.common.json, render=render)
+    except BrokenPipeError:  # Nobody reads the result; the work is done all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
@@ -139,7 +147,7 @@ def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
         help=config_type.__doc__,
         help_format="plaintext",
         version_flags=[],
-        config=[Env(ENV_PREFIX, command=False), *_config_file(name, tokens)],
+        config=[Env(ENV_PREFIX, command=False), *_config_file(name.partition(" ")[0], tokens)],
         result_action="return_value",
     )
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -158,6 +158,21 @@ def table(rows: Mapping[str, Any]) -> str:
     """Two aligned columns, numbers with thousands separators."""
     width = max(map(len, rows), default=0)
     return "\n".join(f"{name:<{width}}  {_shown(value)}" for name, value in rows.items())
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the same names as aligned columns under a line of the names, numbers to the right."""
+    names = list(rows[0])
+    cells = [[_shown(row[name]) for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    numeric = [isinstance(rows[0][name], int | float) for name in names]
+    lines = []
+    for line in (names, *cells):
+        padded = zip(line, widths, numeric, strict=True)
+        lines.append(
+            "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in padded).rstrip()
+        )
+    return "\n".join(lines)
 
 
 def _shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from jobs import encode, fetch, score, train
 from jobs.command import CommonConfig, run_command
 from jobs.reading import ReadingConfig
+from jobs.scoring import ScoringConfig
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
 
 AGNEWS_COLUMNS = "label,title,description"
@@ -55,8 +56,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
             (str(held_out),),
             run=run_folder,
             out=config.out / "scores.parquet",
-            label="label",
-            keep="title",
+            scoring=ScoringConfig(label="label", keep="title"),
             reading=ReadingConfig(text="title"),
             common=common,
         )

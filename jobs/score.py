@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from jobs.command import CommonConfig, CsvPaths, run_command
 from jobs.reading import ReadingConfig
+from jobs.scoring import ScoringConfig
 from pipeline.errors import MismatchError, UsageError
 
 if TYPE_CHECKING:
@@ -30,26 +31,11 @@ class ScoreConfig:
     "The folder that python -m jobs.train wrote."
     out: Path
     "A file NAME.parquet for one CSV, or a folder that gets a file for each."
-    keep: str = ""
-    "Columns to pass through, with commas between."
-    label: str = ""
-    "The column of the true class, where there is one: it is kept as label, and the accuracy is printed."
-    probabilities: bool = False
-    "Add a column with the probabilities of all classes, in the order of the run's labels."
-    min_confidence: float | None = None
-    "Add a column abstained, true for rows of lower confidence than this."
-    engine: Literal["auto", "folded", "torch"] = "auto"
-    "folded needs no torch and runs on the CPU; torch runs the network itself; auto is torch where there is a GPU for it, else folded."
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    "Where the torch engine runs."
     profile: Literal["seed", "ascii", "bytes"] | None = None
     "Refuse a run of another profile than this; by default any will do."
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     reading: ReadingConfig = field(default_factory=ReadingConfig)
     common: CommonConfig = field(default_factory=CommonConfig)
-
-    def __post_init__(self) -> None:
-        if self.engine == "folded" and self.device == "cuda":
-            raise UsageError("--device cuda goes with --engine torch; the folded engine runs on the CPU")
 
 
 def run(config: ScoreConfig) -> dict[str, Any]:
@@ -59,24 +45,18 @@ def run(config: ScoreConfig) -> dict[str, Any]:
         CharmillError: The source at hand was not published; those before it were.
     """
     from jobs.console import metered, rates
-    from model.predictor import load_predictor
     from model.runfile import read_model
-    from model.scoring import ScoreOptions, Scorer
+    from model.scoring import Scorer
     from pipeline.source import find_sources
 
     started = time.monotonic()
     num_threads = config.common.num_threads
     model = read_model(config.run)
     _require_profile(config, model)
-    options = ScoreOptions(
-        csv_format=config.reading.csv_format(label=config.label, keep=config.keep, labels=tuple(model.labels)),
-        probabilities=config.probabilities,
-        min_confidence=config.min_confidence,
-        max_quarantined=config.reading.max_quarantined,
-    )
+    options = config.scoring.options(config.reading, model)
     sources = find_sources(config.csv)
     targets = _targets(config, sources)
-    predictor = load_predictor(config.run, model, engine=config.engine, device=config.device, num_threads=num_threads)
+    predictor = config.scoring.load(config.run, model, num_threads)
     scorer = Scorer(model, predictor, options, num_threads=num_threads)
     reports: list[ScoreReport] = []
     with metered(config.common.log, "score", sum(source.size_bytes for source in sources)) as meter:
@@ -153,9 +133,9 @@ def _summary(config: ScoreConfig, model: "Model", engine: str, reports: "list[Sc
         "model": model.fingerprint,
         "outputs": [output for report in reports for output in report.outputs],
     }
-    if config.label:
+    if config.scoring.label:
         summary["accuracy"] = total("rows_correct") / total("rows_scored") if total("rows_scored") else None
-    if config.min_confidence is not None:
+    if config.scoring.min_confidence is not None:
         summary["rows_abstained"] = total("rows_abstained")
     return summary
 

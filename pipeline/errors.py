@@ -10,8 +10,9 @@ CharmillError
 """
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 EXIT_INTERRUPTED = 130
 
@@ -30,6 +31,8 @@ class CharmillError(Exception):
 
     exit_code: ClassVar[int] = 70
     retryable: ClassVar[bool] = False
+    report: Mapping[str, Any] | None = None
+    """What was done all the same; a command prints it before the error."""
 
     def __init__(self, message: str, *, path: Path | str | None = None, record: int | None = None) -> None:
         super().__init__(message)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -78,11 +78,13 @@ class Source:
     Args:
         path: A file, or ``-`` for standard input.
         name: What outputs call it.
+        follow_links: Open what a symbolic link points to; otherwise a link is refused.
     """
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, name: str, *, follow_links: bool = True) -> None:
         self.path = path
         self.name = name
+        self._follow_links = follow_links
         self._counting: CountingStream | None = None
 
     @property
@@ -100,6 +102,22 @@ class Source:
         """Of the stored bytes read so far; of the whole file once `open` has ended without an exception."""
         return self._counting.sha256 if self._counting else hashlib.sha256().hexdigest()
 
+    def hash_stored(self, num_bytes: int | None = None) -> str:
+        """Read and hash the stored file, or only its first bytes; not for a pipe, which can be read once.
+
+        Raises:
+            UsageError: There is no such file, or it may not be read.
+        """
+        digest = hashlib.sha256()
+        try:
+            with open_stored(self.path, follow_links=self._follow_links) as stored:
+                while part := stored.read(READ_BYTES if num_bytes is None else min(READ_BYTES, num_bytes)):
+                    digest.update(part)
+                    num_bytes = None if num_bytes is None else num_bytes - len(part)
+        except OSError as error:
+            raise from_os_error(error, "read", self.path) from error
+        return digest.hexdigest()
+
     @contextmanager
     def open(self) -> Iterator[ByteStream]:
         """Open for reading, decompressing if need be.
@@ -109,7 +127,9 @@ class Source:
             InputError: The compressed data is damaged or cut off.
         """
         try:
-            stored: BinaryIO = sys.stdin.buffer if self.path == STDIN else Path(self.path).open("rb", buffering=0)  # noqa: SIM115
+            stored: Any = (
+                sys.stdin.buffer if self.path == STDIN else open_stored(self.path, follow_links=self._follow_links)
+            )
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
         try:
@@ -124,6 +144,16 @@ class Source:
         finally:
             if stored is not sys.stdin.buffer:
                 stored.close()
+
+
+def open_stored(path: str | Path, *, follow_links: bool) -> io.FileIO:
+    """Open a file's stored bytes, unbuffered.
+
+    Raises:
+        OSError: It cannot be opened, or it is a link and those are not to be followed.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW | os.O_NONBLOCK)
+    return io.FileIO(os.open(path, flags), "rb")
 
 
 class _Decompressed:
@@ -174,11 +204,9 @@ def find_sources(patterns: Iterable[str]) -> list[Source]:
         raise UsageError(f"{twice}: it is named twice; each input is read once", path=twice)
     names = ["stdin" if path == STDIN else Path(path).name for path in paths]
     counts = Counter(names)
-    return [
-        Source(path, _as_text(name if counts[name] == 1 else path)) for path, name in zip(paths, names, strict=True)
-    ]
+    return [Source(path, as_text(name if counts[name] == 1 else path)) for path, name in zip(paths, names, strict=True)]
 
 
-def _as_text(path: str) -> str:
+def as_text(path: str) -> str:
     """A path as Parquet and JSON can hold it: a file name may be any bytes, and those that are not UTF-8 show as U+FFFD."""
     return os.fsencode(path).decode(errors="replace")

@@ -15,6 +15,7 @@ import pytest
 from jobs.reading import ReadingConfig
 from jobs.score import ScoreConfig
 from jobs.score import run as score
+from jobs.scoring import ScoringConfig
 from model.runfile import read_model
 from pipeline.errors import InputError, UsageError
 from tests.datasets import LABELS, QUIET, shared_run, titles, write_csv
@@ -32,7 +33,11 @@ def _score(csv: Path, out: Path, *, overwrite: bool = False, **flags: Any) -> di
         text="title", **{key: flags.pop(key) for key in ("columns", "max_quarantined") if key in flags}
     )
     common = type(QUIET)(threads=1, overwrite=overwrite)
-    return score(ScoreConfig((str(csv),), run=shared_run(), out=out, reading=reading, common=common, **flags))
+    return score(
+        ScoreConfig(
+            (str(csv),), run=shared_run(), out=out, reading=reading, common=common, scoring=ScoringConfig(**flags)
+        )
+    )
 
 
 def test_the_columns_and_their_types(csv: Path, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""``python -m jobs.drops status``: the ledger of an outbox as a table or as JSON."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cyclopts import Parameter
+
+from jobs.command import CommonConfig
+from pipeline.errors import UsageError
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StatusConfig:
+    """Show what became of the drops of an outbox: a line each, or with --json the whole ledger."""
+
+    outbox: Path
+    "The folder that python -m jobs.drops writes to."
+    last: int = 30
+    "Lines to show, of the latest drops; 0 for all."
+    common: CommonConfig = field(default_factory=CommonConfig)
+
+    def __post_init__(self) -> None:
+        if self.last < 0:
+            raise UsageError(f"--last {self.last}: expected 0 or more")
+
+
+def run(config: StatusConfig) -> dict[str, Any]:
+    """Read the ledger.
+
+    Raises:
+        UsageError: There is no such folder.
+        CharmillError: The ledger cannot be read.
+    """
+    from pipeline.ledger import LEDGER, SCORED, STATES, Ledger
+
+    if not config.outbox.is_dir():
+        raise UsageError(
+            f"{config.outbox}: there is no such folder; --outbox names that of python -m jobs.drops", path=config.outbox
+        )
+    drops = []
+    if (config.outbox / LEDGER).exists():
+        ledger = Ledger(config.outbox, read_only=True)
+        drops = ledger.drops()
+        ledger.close()
+    now = time.time()
+    scored = [drop for drop in drops if drop.state == SCORED]
+    finished = [drop.finished_at for drop in scored if drop.finished_at]
+    return {
+        "rows_in": sum(drop.rows_in for drop in scored),
+        "rows_out": sum(drop.rows_scored for drop in scored),
+        "rows_quarantined": sum(drop.rows_quarantined for drop in scored),
+        "states": {state: sum(drop.state == state for drop in drops) for state in STATES},
+        "seconds_since_success": round(now - max(finished), 3) if finished else None,
+        "drops": [asdict(drop) | {"age_seconds": round(now - drop.seen_at, 3)} for drop in drops],
+        "last": config.last,
+    }
+
+
+def render(report: dict[str, Any]) -> str:
+    """The report as text."""
+    from jobs.console import columns, table
+
+    shown = report["drops"][-report["last"] :]
+    lines = [
+        {
+            "drop": _one_line(drop["name"]),
+            "state": drop["state"],
+            "rows in": drop["rows_in"],
+            "scored": drop["rows_scored"],
+            "quarantined": drop["rows_quarantined"],
+            "model": drop["model"][:8],
+            "age": _age(drop["age_seconds"]),
+            "remark": _remark(drop),
+        }
+        for drop in shown
+    ]
+    since = report["seconds_since_success"]
+    left_out = len(report["drops"]) - len(shown)
+    summary = {
+        "drops": ", ".join(f"{state} {count:,}" for state, count in report["states"].items() if count) or "none",
+        "rows in": report["rows_in"],
+        "rows scored": report["rows_out"],
+        "rows quarantined": report["rows_quarantined"],
+        "last success": "never" if since is None else f"{_age(since)} ago",
+    }
+    more = [f"({left_out:,} earlier drops; --last 0 shows all)", ""] if left_out else [""] if lines else []
+    return "\n".join([*([columns(lines)] if lines else []), *more, table(summary)])
+
+
+def _remark(drop: dict[str, Any]) -> str:
+    if drop["error"]:
+        attempts = f" (attempt {drop['attempts']})" if drop["attempts"] > 1 else ""
+        return _one_line(drop["error"]) + attempts
+    if drop["duplicate_of"] is not None:
+        return f"the same bytes as drop {drop['duplicate_of']}"
+    return str(drop["scores"])
+
+
+def _one_line(text: str) -> str:
+    """Text from outside with nothing in it that a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"

@@ -1,0 +1,242 @@
+"""Scores one drop that this process holds, from the inbox's file to the ledger's last entry. Needs no torch.
+
+The order of writing is what makes it safe. Scores are built in the outbox's `.work/drop-ID/`, under names that no other process uses. Then
+the quarantine and the scores are renamed to their places, and only then does the ledger say `scored`. Killed before that, the drop is
+still being scored by a dead process: the next one takes it over, reuses its finished parts, and puts the same bytes into the same places.
+"""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.parts import Part, PartFolder, part_from_json
+from model.scoring import METADATA_KEY, Scorer, ScoreReport, quarantine_path
+from pipeline.errors import CharmillError, InputError, from_os_error
+from pipeline.inbox import COMPRESSED_ENDINGS, ENDINGS, InboxFile
+from pipeline.ledger import SCORING, WAITING, Drop, LeaseLostError, Ledger
+from pipeline.owner import Owner
+from pipeline.publish import sync_folder
+from pipeline.source import Source
+
+WORK = ".work"
+_PREFIX = "drop-"
+_MAX_STEM_BYTES = 180  # A file name has at most 255, and the hashes and the endings need some.
+
+
+class Events(Protocol):
+    """Who is told what happens."""
+
+    def scoring(self, name: str, num_bytes: int) -> AbstractContextManager[Callable[[ScoreReport, int], None]]:
+        """A drop begins; the context is told of the rows and of the stored bytes read so far."""
+
+    def note(self, event: str, **figures: Any) -> None:
+        """Something happened."""
+
+
+class ChangedError(Exception):
+    """The file in the inbox is not what it was when it was hashed."""
+
+
+def output_name(drop: Drop) -> str:
+    """The name of a drop's scores: the drop's own, what was in it, and what scored it."""
+    stem = drop.name
+    for ending in (*COMPRESSED_ENDINGS, *ENDINGS):
+        if ending and stem.lower().endswith(ending):
+            stem = stem[: -len(ending)]
+    stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
+    return f"{stem}-{drop.sha256[:12]}-{drop.model[:8]}.parquet"
+
+
+class DropScorer:
+    """Scores drops into an outbox.
+
+    Args:
+        outbox: The folder.
+        ledger: Its ledger.
+        owner: This process.
+        lease_seconds: How long a lease lasts.
+        overwrite: Replace a file in the outbox that is not the drop's.
+    """
+
+    def __init__(self, outbox: Path, ledger: Ledger, owner: Owner, *, lease_seconds: float, overwrite: bool) -> None:
+        self._outbox = outbox
+        self._ledger = ledger
+        self._owner = owner
+        self._lease_seconds = lease_seconds
+        self._overwrite = overwrite
+        self._remove_rubbish()
+
+    def _remove_rubbish(self) -> None:
+        """Remove what was left by processes that were killed after the ledger's last entry of a drop."""
+        kept = {f"{_PREFIX}{drop.id}" for drop in self._ledger.drops() if drop.state in {WAITING, SCORING}}
+        for path in (self._outbox / WORK).glob(f"{_PREFIX}*"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def score(self, file: InboxFile, drop: Drop, scorer: Scorer, events: Events) -> ScoreReport:
+        """Score a drop that this process has claimed, and say so in the ledger.
+
+        Raises:
+            ChangedError: The file was changed or taken away meanwhile; nothing was published.
+            LeaseLostError: Another process has the drop now.
+            CharmillError: It cannot be scored, or not now. The ledger still says that it is being scored.
+        """
+        work = self._outbox / WORK / f"{_PREFIX}{drop.id}"
+        try:
+            work.mkdir(exist_ok=True)
+            sync_folder(work.parent)
+        except OSError as error:
+            raise from_os_error(error, "write", self._outbox) from error
+        journal = _Journal(self._ledger, drop, PartFolder(work, f"{self._owner.word}."), work)
+        try:
+            with self._kept_alive(drop), events.scoring(drop.name, drop.bytes) as show:
+                report = self._write_and_publish(file, drop, scorer, journal, show)
+        except CharmillError:
+            self._ledger.renew(
+                drop
+            )  # Where another process has the drop now, that is the reason, whatever this looks like.
+            raise
+        except OSError as error:
+            self._ledger.renew(drop)
+            raise from_os_error(error, "write", self._outbox) from error
+        finally:
+            journal.remove_rubbish()
+        quarantine = next((Path(output).name for output in report.outputs[1:]), "")
+        self._ledger.finish(drop, {**_counts(report), "scores": output_name(drop), "quarantine": quarantine})
+        shutil.rmtree(work, ignore_errors=True)
+        return report
+
+    def _write_and_publish(
+        self,
+        file: InboxFile,
+        drop: Drop,
+        scorer: Scorer,
+        journal: "_Journal",
+        show: Callable[[ScoreReport, int], None],
+    ) -> ScoreReport:
+        source = Source(str(file.path), drop.name, follow_links=False)
+        try:
+            written = scorer.write(source, journal.folder, lambda report: show(report, source.bytes_read), journal)
+        except CharmillError as error:
+            if isinstance(error.__cause__, FileNotFoundError) and not file.path.exists():
+                raise ChangedError from error
+            raise
+        if source.sha256 != drop.sha256:
+            raise ChangedError
+        target = self._outbox / output_name(drop)
+        self._require_ours(target, drop)
+        self._ledger.renew(drop)
+        try:
+            return scorer.publish(written, str(file.path), target)
+        except InputError:
+            quarantine = "".join(Path(output).name for output in written.report.outputs)
+            self._ledger.note(drop, {**_counts(written.report), "rows_scored": 0, "quarantine": quarantine})
+            raise
+
+    def _require_ours(self, target: Path, drop: Drop) -> None:
+        """Refuse to replace a file that is not this drop's scores.
+
+        Raises:
+            InputError: There is something else.
+        """
+        for path in (target, quarantine_path(target)):
+            if (
+                path.is_symlink()
+                or path.is_dir()
+                or (path == target and path.exists() and not self._overwrite and not _is_of(path, drop))
+            ):
+                raise InputError(
+                    f"{path}: the scores of {drop.name} would go there, but it is something else; move it away",
+                    path=path,
+                )
+
+    @contextmanager
+    def _kept_alive(self, drop: Drop) -> Iterator[None]:
+        """Renew the lease of a drop from a thread of its own, since a block may take longer than a lease."""
+        stopped = threading.Event()
+
+        def renew() -> None:
+            ledger = Ledger(self._outbox, owner=self._owner.name, lease_seconds=self._lease_seconds)
+            try:
+                while not stopped.wait(self._lease_seconds / 3):
+                    try:
+                        ledger.renew(drop)
+                    except LeaseLostError:
+                        return  # The scoring thread finds out when it next writes.
+                    except CharmillError:
+                        continue  # The disk may be full for a moment; the lease has two more chances.
+            finally:
+                ledger.close()
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
+
+
+def _counts(report: ScoreReport) -> dict[str, int]:
+    return {
+        "rows_in": report.rows_in,
+        "rows_scored": report.rows_scored,
+        "rows_quarantined": report.rows_quarantined,
+    }
+
+
+def _is_of(path: Path, drop: Drop) -> bool:
+    """Whether a file is the scores of a drop's content, by the model that the drop has."""
+    try:
+        with path.open("rb") as file:
+            metadata = json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY.encode()])
+        return bool(metadata["source"]["sha256"] == drop.sha256 and metadata["model_fingerprint"] == drop.model)
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
+        return False
+
+
+class _Journal:
+    """The parts of a drop, kept in the ledger; those of an earlier process too, where their files are whole."""
+
+    def __init__(self, ledger: Ledger, drop: Drop, folder: PartFolder, path: Path) -> None:
+        self._ledger = ledger
+        self._drop = drop
+        self._path = path
+        self.folder = folder
+        self.parts = self._verified()
+        self.remove_rubbish()
+
+    def _verified(self) -> list[Part]:
+        parts: list[Part] = []
+        for content in self._ledger.parts(self._drop):
+            with suppress(ValueError, KeyError, TypeError):
+                stored = json.loads(content)
+                part = part_from_json(stored["part"])
+                if (stored["version"], part.number) == (version("charmill"), len(parts)) and self.folder.is_whole(part):
+                    parts.append(part)
+                    continue
+            self._ledger.forget_parts(self._drop, len(parts))
+            break
+        return parts
+
+    def add(self, part: Part) -> None:
+        """Remember a part; once this returns, it survives a kill."""
+        content = {"version": version("charmill"), "part": part.to_json()}
+        self._ledger.add_part(self._drop, part.number, json.dumps(content))
+        self.parts.append(part)
+
+    def remove_rubbish(self) -> None:
+        """Remove all files of the drop that belong to no part."""
+        kept = {file.name for part in self.parts for file in (part.scores, part.quarantine) if file is not None}
+        with suppress(OSError):
+            for path in self._path.iterdir():
+                if path.name not in kept:
+                    path.unlink()
