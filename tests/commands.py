@@ -19,7 +19,7 @@ from jobs.command import run_command
 
 ROOT = Path(__file__).parent.parent
 
-_CONFIGS = {"encode": "EncodeConfig", "train": "TrainJobConfig", "score": "ScoreConfig"}
+_CONFIGS = {"encode": "EncodeConfig", "train": "TrainJobConfig", "score": "ScoreConfig", "drops": "DropsJobConfig"}
 
 
 @dataclass(frozen=True)
