@@ -1,9 +1,11 @@
 """``python -m jobs.encode``: CSVs in, a dataset out."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
@@ -11,29 +13,41 @@ from jobs.command import CommonConfig, CsvPaths, run_command
 from jobs.reading import ReadingConfig
 from pipeline.errors import InputError, UsageError
 
+if TYPE_CHECKING:
+    from jobs.console import Meter
+    from pipeline.append import Base
+    from pipeline.build import BuildConfig, DatasetBuilder
+    from pipeline.manifest import Manifest
+    from pipeline.source import Source
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class EncodeConfig:
-    """Turn labelled CSVs into a dataset: shards of codes to train from, and a quarantine of what could not be used."""
+    """Turn labelled CSVs into a dataset: shards of codes to train from, and a quarantine of what could not be used.
+
+    A killed job, run again, goes on from its finished shards; with --split random or standard input it starts again.
+    """
 
     csv: CsvPaths
     _: KW_ONLY
     out: Path
-    "The dataset's folder: new, empty, or with --overwrite an earlier dataset."
+    "The dataset's folder: new, empty, or with --overwrite or --append an earlier dataset."
+    append: bool = False
+    "Add the CSVs to the dataset at --out, each once, told by its content, labels as they are; make the dataset if there is none."
     label: str = "label"
     "The column of the class."
     reading: ReadingConfig = field(default_factory=ReadingConfig)
-    profile: Literal["seed", "ascii", "bytes"] = "seed"
-    "How text becomes codes: seed is a-z and space, ascii adds digits and punctuation, bytes takes UTF-8 as it is."
-    max_length: int = 0
-    "Codes a row; 0 takes the profile's own: 64 for seed, 128 for ascii and bytes."
-    split: Literal["hash", "random"] = "hash"
-    "How rows are held out: hash streams and keeps equal texts together; random is scikit-learn's, with 24 to 75 bytes of memory a row."
-    valid_fraction: float = 0.1
-    "The share of rows to hold out."
-    split_seed: int = 828
-    "Seed of the split."
+    profile: Literal["seed", "ascii", "bytes"] | None = None
+    "Text to codes: seed is a-z and space, ascii adds digits and punctuation, bytes is UTF-8; by default seed, with --append the dataset's."
+    max_length: int | None = None
+    "Codes a row; 0 takes the profile's own: 64 for seed, 128 for ascii and bytes; by default 0, with --append the dataset's."
+    split: Literal["hash", "random"] | None = None
+    "Hold out by a hash of the text, which streams; or at random by scikit-learn, with 24 to 75 bytes of memory a row; by default hash."
+    valid_fraction: float | None = None
+    "The share of rows to hold out; by default 0.1, with --append the dataset's."
+    split_seed: int | None = None
+    "Seed of the split; by default 828, with --append the dataset's."
     stratify: bool = False
     "With --split random, hold out the same share of each class."
     shard_rows: int = 65536
@@ -41,18 +55,69 @@ class EncodeConfig:
     common: CommonConfig = field(default_factory=CommonConfig)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.valid_fraction < 1:
+        if self.valid_fraction is not None and not 0 <= self.valid_fraction < 1:
             raise UsageError(f"--valid-fraction {self.valid_fraction:g}: expected 0 or more and below 1")
-        if not 0 <= self.split_seed < 1 << 32:
+        if self.split_seed is not None and not 0 <= self.split_seed < 1 << 32:
             raise UsageError(f"--split-seed {self.split_seed}: expected 0 to {(1 << 32) - 1}")
         if self.shard_rows < 1:
             raise UsageError(f"--shard-rows {self.shard_rows}: expected 1 or more")
-        if self.max_length < 0:
+        if self.max_length is not None and self.max_length < 0:
             raise UsageError(f"--max-length {self.max_length}: expected 0 or more")
         if self.stratify and self.split != "random":
             raise UsageError("--stratify: it goes with --split random; a hash of the text knows nothing of classes")
         if not self.label:
             raise UsageError("--label: name the column of the class")
+        if self.append and self.common.overwrite:
+            raise UsageError("--append: it keeps the dataset that --overwrite replaces; choose one of them")
+        if self.append and "-" in self.csv:
+            raise UsageError("--append: it reads its inputs twice, which standard input cannot; name a file")
+
+    def build_config(self, base: "Base | None") -> "BuildConfig":
+        """What the builder needs to know, with what was not given filled in.
+
+        Args:
+            base: The dataset to add to.
+
+        Raises:
+            UsageError: A flag makes no sense.
+            MismatchError: A flag differs from the dataset.
+        """
+        from pipeline.alphabet import get_profile
+        from pipeline.build import BuildConfig
+        from pipeline.manifest import SplitEntry
+
+        if base is not None:
+            profile = base.require_profile(self.profile, self.max_length)
+            split = base.require_split(self.split, self.valid_fraction, self.split_seed)
+        else:
+            profile = get_profile(self.profile or "seed", self.max_length or 0)
+            split = SplitEntry(
+                method=self.split or "hash",
+                valid_fraction=0.1 if self.valid_fraction is None else self.valid_fraction,
+                seed=828 if self.split_seed is None else self.split_seed,
+                stratify=self.stratify,
+            )
+            if self.append and split.method != "hash":
+                raise UsageError("--append: it needs --split hash; --split random deals all rows at once")
+        return BuildConfig(
+            csv_format=self.reading.csv_format(label=self.label, labels=tuple(base.manifest.labels) if base else ()),
+            profile=profile,
+            split=split,
+            shard_rows=self.shard_rows,
+            max_quarantined=self.reading.max_quarantined,
+            num_threads=self.common.num_threads,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What there is to do: `sha256` holds the hash that each source must have, where it was told by that."""
+
+    base: "Base | None"
+    build: "BuildConfig"
+    sources: "list[Source]"
+    sha256: list[str]
+    skipped: list[str]
 
 
 def run(config: EncodeConfig) -> dict[str, Any]:
@@ -61,52 +126,102 @@ def run(config: EncodeConfig) -> dict[str, Any]:
     Raises:
         CharmillError: Nothing was published; a quarantine may have been kept.
     """
-    from jobs.console import metered, rates
-    from pipeline.alphabet import get_profile
-    from pipeline.build import BuildConfig, DatasetBuilder, require_free_folder
-    from pipeline.manifest import SplitEntry
+    from jobs.console import metered
+    from pipeline.build import start_build
+    from pipeline.progress import PROGRESS
     from pipeline.publish import publish_folder, staging
     from pipeline.source import find_sources
 
     started = time.monotonic()
-    build = BuildConfig(
-        csv_format=config.reading.csv_format(label=config.label),
-        profile=get_profile(config.profile, config.max_length),
-        split=SplitEntry(
-            method=config.split, valid_fraction=config.valid_fraction, seed=config.split_seed, stratify=config.stratify
-        ),
-        shard_rows=config.shard_rows,
-        max_quarantined=config.reading.max_quarantined,
-        num_threads=config.common.num_threads,
-    )
     sources = find_sources(config.csv)
-    require_free_folder(config.out, overwrite=config.common.overwrite)
-    with (
-        staging(config.out) as stage,
-        metered(config.common.log, "encode", sum(source.size_bytes for source in sources)) as meter,
-    ):
-        builder = DatasetBuilder(build, stage)
-        counts = builder.counts
+    with staging(config.out, progress=PROGRESS) as stage:
+        plan = _make_plan(config, sources)
+        num_bytes = sum(source.size_bytes for source in plan.sources)
+        with metered(config.common.log, "encode", num_bytes) as meter, _noted_if_kept(stage / PROGRESS, meter):
+            if plan.base is not None and not plan.sources:
+                meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
+                return _report(config, plan, plan.base.manifest, None, started)
+            builder = start_build(plan.build, stage, plan.sources, plan.base)
+            if builder.rows_reused or builder.num_shards_reused:
+                meter.note(
+                    "going on where an earlier run stopped",
+                    rows_reused=builder.rows_reused,
+                    shards_reused=builder.num_shards_reused,
+                )
+            manifest = _encode(config, plan, builder, meter, started)
+            _require_target(config, plan.base)  # Something may have come there meanwhile.
+            publish_folder(builder.folder, config.out)
+    return _report(config, plan, manifest, builder, started)
 
-        def show(_: object) -> None:
-            num_bytes = sum(source.bytes_read for source in sources)
-            meter.update(num_bytes, lambda: rates(started, counts.rows_in, num_bytes))
 
-        try:
-            for source in sources:
-                builder.read(source, show)
-            manifest = builder.finish()
-        except InputError as error:
-            kept = builder.keep_quarantine(config.out)
-            raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
-        require_free_folder(config.out, overwrite=config.common.overwrite)  # Something may have come there meanwhile.
-        publish_folder(builder.folder, config.out)
-    outputs = ["manifest.json", *(["quarantine.parquet"] if counts.rows_quarantined else [])]
+def _make_plan(config: EncodeConfig, sources: "list[Source]") -> _Plan:
+    """Find out what there is to do; the target's staging folder is held, so what is there stays."""
+    from pipeline.append import choose_additions, read_base
+
+    base = read_base(config.out) if config.append else None
+    _require_target(config, base)
+    build = config.build_config(base)
+    if not config.append:
+        return _Plan(base=base, build=build, sources=sources, sha256=[""] * len(sources), skipped=[])
+    added = choose_additions(sources, base)
+    return _Plan(base=base, build=build, sources=added.sources, sha256=added.sha256, skipped=added.skipped)
+
+
+def _require_target(config: EncodeConfig, base: "Base | None") -> None:
+    from pipeline.target import require_free_folder, require_only_dataset
+
+    if base is not None:
+        require_only_dataset(config.out, base.manifest)
+    else:
+        require_free_folder(config.out, overwrite=config.common.overwrite)
+
+
+@contextmanager
+def _noted_if_kept(progress: Path, meter: "Meter") -> Iterator[None]:
+    """Say so when an interruption leaves something to go on from."""
+    from pipeline.publish import is_interruption
+
+    try:
+        yield
+    except BaseException as error:
+        if progress.is_file() and is_interruption(error):
+            meter.note("finished shards are kept; the same command goes on from there")
+        raise
+
+
+def _encode(config: EncodeConfig, plan: _Plan, builder: "DatasetBuilder", meter: "Meter", started: float) -> "Manifest":
+    from jobs.console import rates
+    from pipeline.target import keep_quarantine
+
+    counts = builder.counts
+    num_done, bytes_done = len(counts.sources), sum(source.bytes for source in counts.sources)
+
+    def show(_: object) -> None:
+        num_bytes = sum(source.bytes_read for source in plan.sources)
+        meter.update(bytes_done + num_bytes, lambda: rates(started, counts.rows_in - builder.rows_reused, num_bytes))
+
+    try:
+        for source, sha256 in list(zip(plan.sources, plan.sha256, strict=True))[num_done:]:
+            builder.read(source, show, sha256)
+        return builder.finish()
+    except InputError as error:
+        kept = keep_quarantine(builder.quarantine, config.out)
+        raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
+
+
+def _report(
+    config: EncodeConfig, plan: _Plan, manifest: "Manifest", builder: "DatasetBuilder | None", started: float
+) -> dict[str, Any]:
+    """The report; without a builder there was nothing to add."""
+    outputs = ["manifest.json", *(["quarantine.parquet"] if manifest.num_quarantined else [])]
     return {
-        "rows_in": counts.rows_in,
-        "rows_out": counts.rows_out,
-        "rows_quarantined": counts.rows_quarantined,
-        "quarantined": builder.quarantine.reasons,
+        "rows_in": builder.counts.rows_in if builder else 0,
+        "rows_out": builder.counts.rows_out if builder else 0,
+        "rows_quarantined": builder.counts.rows_quarantined if builder else 0,
+        "quarantined": builder.quarantine.reasons if builder else {},
+        "rows_reused": builder.rows_reused if builder else 0,
+        "sources_skipped": plan.skipped,
+        "rows_total": manifest.num_rows("train") + manifest.num_rows("valid"),
         "rows_train": manifest.num_rows("train"),
         "rows_valid": manifest.num_rows("valid"),
         "num_labels": len(manifest.labels),
@@ -121,20 +236,24 @@ def render(report: dict[str, Any]) -> str:
     """The report as text."""
     from jobs.console import table
 
-    profile = report["profile"]
+    profile, skipped, reused = report["profile"], report["sources_skipped"], report["rows_reused"]
+    is_larger = report["rows_total"] > report["rows_out"]
     return table(
         {
             "rows in": report["rows_in"],
+            **({"  read by an earlier run": reused} if reused else {}),
             "rows encoded": report["rows_out"],
+            **({"rows in the dataset": report["rows_total"]} if is_larger else {}),
             "  to train from": report["rows_train"],
             "  held out": report["rows_valid"],
             "rows quarantined": report["rows_quarantined"],
             **{f"  {reason}": count for reason, count in sorted(report["quarantined"].items())},
+            **({"in the dataset already": skipped} if skipped else {}),
             "classes": report["num_labels"],
             "profile": f"{profile['name']}, {profile['max_length']} codes a row ({profile['fingerprint']})",
             "dataset": report["fingerprint"],
             "seconds": report["seconds"],
-            "rows/s": round(report["rows_in"] / max(report["seconds"], 1e-9)),
+            "rows/s": round((report["rows_in"] - reused) / max(report["seconds"], 1e-9)),
             "files": report["outputs"],
         }
     )

@@ -235,7 +235,7 @@ class Scorer:
         finished = list(journal.parts) if journal is not None else []
         for part in finished:
             report.reuse(part)
-        output = _Output(folder, len(finished), self._schema)
+        output = _Output(folder, None if journal is None else len(finished), self._schema)
         pieces = _Pieces()
         start = finished[-1].end if finished else None
         try:

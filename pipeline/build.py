@@ -1,22 +1,26 @@
 """Builds a dataset: sources in, a finished folder out. Used by the encode job, within a staging folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.alphabet import Profile
+from pipeline.append import Base, require_same_content
 from pipeline.encoder import Encoder
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import InputError
+from pipeline.journal import Journal
 from pipeline.labels import LabelIndex
-from pipeline.manifest import FILE_KINDS, MANIFEST, QUARANTINE, TRAIN, VALID, Manifest, SourceEntry, SplitEntry
-from pipeline.publish import publish_file, sync_folder, write_durably
+from pipeline.manifest import FORMAT_VERSION, MANIFEST, QUARANTINE, TRAIN, VALID, Manifest, SourceEntry, SplitEntry
+from pipeline.progress import DATASET, SCRATCH, Mark, Progress, fingerprint_of, read_progress
+from pipeline.publish import clear_stage, write_durably
 from pipeline.quarantine import QuarantineWriter, check_law, check_share
 from pipeline.reader import LABEL, RECORD, TEXT, CsvFormat, CsvReader, RowBlock
+from pipeline.scanner import Place
 from pipeline.shards import ROWS_SCHEMA, ShardWriter
-from pipeline.source import Source
+from pipeline.source import STDIN, Source
 from pipeline.split import make_splitter
 
 
@@ -56,57 +60,110 @@ class DatasetBuilder:
 
     Args:
         config: What to make.
-        folder: An empty staging folder; the dataset is its subfolder ``dataset``, complete once `finish` has returned.
+        folder: A staging folder, empty but for what progress names; the dataset is its subfolder ``dataset``, complete once `finish` has
+            returned.
+        base: The dataset to add to; it has the same profile and split, and the csv_format knows its labels.
+        fingerprint: Of all that determines the result; where empty, no progress is kept.
+        progress: What a killed builder with the same fingerprint left, compared already.
+
+    Attributes:
+        counts: Of the new sources. Where `sources` is not empty from the start, so many need not be read again.
+        quarantine: Of the new sources.
+        rows_reused: Of `counts.rows_in`, how many are not scanned again.
+        num_shards_reused: How many shards are not written again.
     """
 
-    def __init__(self, config: BuildConfig, folder: Path) -> None:
-        self.folder = folder / "dataset"
-        self.folder.mkdir()
-        self.counts = Counts()
-        self.quarantine = QuarantineWriter(self.folder / QUARANTINE)
+    def __init__(
+        self,
+        config: BuildConfig,
+        folder: Path,
+        *,
+        base: Base | None = None,
+        fingerprint: str = "",
+        progress: Progress | None = None,
+    ) -> None:
+        self.folder = folder / DATASET
+        self.folder.mkdir(exist_ok=True)
+        self.quarantine = QuarantineWriter(folder / QUARANTINE)
         self._config = config
+        self._base = base
         self._encoder = Encoder(config.profile, config.num_threads)
-        self._labels = LabelIndex()
-        train, valid = (ShardWriter(self.folder, split, config.profile, config.shard_rows) for split in (TRAIN, VALID))
+        known = progress.labels if progress else base.manifest.labels if base else ()
+        self._labels = LabelIndex(known)
+        mark = progress.mark if progress else Mark(source=0, place=None, rows={TRAIN: 0, VALID: 0}, rejects=0)
+        train, valid = (self._make_writer(folder / SCRATCH, split, mark, progress) for split in (TRAIN, VALID))
         self._writers = (train, valid)
         self._splitter = make_splitter(config.split, train, valid, folder / "spool", config.profile)
+        self._journal = Journal(folder, fingerprint, self._writers, progress)
+        self._journal.pass_border(mark)
+        self._start: Place | None = mark.place
+        self.counts = _counts_at(mark, progress)
+        self.rows_reused = self.counts.rows_in
+        self.num_shards_reused = len(progress.shards) if progress else 0
+        for rejects in progress.rejects(folder) if progress else ():
+            self.quarantine.write(rejects)
 
-    def read(self, source: Source, on_block: Callable[[Counts], None]) -> None:
-        """Take all rows of a source.
+    def _make_writer(self, scratch: Path, split: str, mark: Mark, progress: Progress | None) -> ShardWriter:
+        return ShardWriter(
+            self.folder,
+            scratch,
+            split,
+            self._config.profile,
+            self._config.shard_rows,
+            first_shard=self._base.num_shards(split) if self._base else 0,
+            finished=[shard for shard in progress.shards if shard.split == split] if progress else (),
+            num_dealt=mark.rows[split],
+        )
+
+    def read(self, source: Source, on_block: Callable[[Counts], None], expected_sha256: str = "") -> None:
+        """Take all rows of the next source.
 
         Args:
             source: What to read.
             on_block: Told of the counts after each block.
+            expected_sha256: Of its stored bytes, where that is known.
 
         Raises:
             CharmillError: The source cannot be used.
         """
         with self._abandoned_on_error():
             self._read(source, on_block)
+            if expected_sha256:
+                require_same_content(source, expected_sha256)
 
     def _read(self, source: Source, on_block: Callable[[Counts], None]) -> None:
-        counts, before = self.counts, (self.counts.rows_in, self.counts.rows_out, self.counts.rows_quarantined)
-        with closing(CsvReader(source, self._config.csv_format).blocks()) as blocks:
+        counts = self.counts
+        start, self._start = self._start, None
+        with closing(CsvReader(source, self._config.csv_format).blocks(start)) as blocks:
             for block in blocks:
                 self._take(source, block)
                 self.quarantine.write(block.rejects)
+                self._journal.take(block.rejects)
                 counts.rows_in += block.num_records
                 counts.rows_out += len(block.frame)
                 counts.rows_quarantined += len(block.rejects)
+                self._pass_border(block.end)
+                self._journal.write(self._labels.labels, counts.sources, source)
                 on_block(counts)
-        rows_in, rows, quarantined = (
-            now - then
-            for now, then in zip((counts.rows_in, counts.rows_out, counts.rows_quarantined), before, strict=True)
+        entry = SourceEntry(
+            name=source.name,
+            bytes=source.bytes_read,
+            sha256=source.sha256,
+            rows_in=counts.rows_in - sum(done.rows_in for done in counts.sources),
+            rows=counts.rows_out - sum(done.rows for done in counts.sources),
+            quarantined=counts.rows_quarantined - sum(done.quarantined for done in counts.sources),
         )
-        check_law(source.path, rows_in, rows, quarantined)
-        counts.sources.append(
-            SourceEntry(
-                name=source.name,
-                bytes=source.bytes_read,
-                sha256=source.sha256,
-                rows_in=rows_in,
-                rows=rows,
-                quarantined=quarantined,
+        check_law(source.path, entry.rows_in, entry.rows, entry.quarantined)
+        counts.sources.append(entry)
+        self._pass_border(None)
+
+    def _pass_border(self, place: Place | None) -> None:
+        self._journal.pass_border(
+            Mark(
+                source=len(self.counts.sources),
+                place=place,
+                rows={writer.split: writer.num_dealt for writer in self._writers},
+                rejects=self.quarantine.num_rows,
             )
         )
 
@@ -135,15 +192,16 @@ class DatasetBuilder:
             return self._finish()
 
     def _finish(self) -> Manifest:
-        has_quarantine = self.quarantine.close()
         counts = self.counts
+        self.quarantine.close()
+        self._journal.abandon()  # From here on the next run starts at the last border again.
         where = counts.sources[0].name if len(counts.sources) == 1 else f"{len(counts.sources)} files"
         check_share(where, counts.rows_in, self.quarantine.reasons, self._config.max_quarantined)
         if not counts.rows_out:
             what = f"all {counts.rows_in:,} records went to quarantine" if counts.rows_in else "there is only a header"
             raise InputError(f"{where}: there is no row to encode, {what}")
         self._splitter.finish()
-        labels, final_ids = self._labels.finish()
+        labels, final_ids = self._labels.finish(in_order=self._base is not None)
         manifest = Manifest(
             profile=self._config.profile,
             labels=labels,
@@ -151,11 +209,22 @@ class DatasetBuilder:
             sources=counts.sources,
             shards=[shard for writer in self._writers for shard in writer.finish(final_ids)],
         )
-        check_law(where, counts.rows_in, sum(shard.num_rows for shard in manifest.shards), self.quarantine.num_rows)
-        if not has_quarantine:
-            self.quarantine.path.unlink(missing_ok=True)
+        _check_dataset(where, manifest, self.quarantine)
+        manifest = self._joined(manifest)
         write_durably(self.folder / MANIFEST, lambda file: file.write(manifest.to_bytes()))
         return manifest
+
+    def _joined(self, manifest: Manifest) -> Manifest:
+        """Complete the folder with what is in the base already, and with the quarantine."""
+        if self._base is None:
+            if self.quarantine.num_rows:
+                self.quarantine.path.rename(self.folder / QUARANTINE)
+            return manifest
+        self._base.link_shards(self.folder)
+        quarantine = self._base.join_quarantine(self.quarantine, self.folder / QUARANTINE)
+        joined = self._base.extended(manifest)
+        _check_dataset(str(self._base.folder), joined, quarantine)
+        return joined
 
     @contextmanager
     def _abandoned_on_error(self) -> Iterator[None]:
@@ -163,7 +232,7 @@ class DatasetBuilder:
         try:
             yield
         except BaseException as error:
-            for unfinished in (*self._writers, self._splitter):
+            for unfinished in (*self._writers, self._splitter, self._journal):
                 unfinished.abandon()
             if isinstance(error, InputError):
                 self.quarantine.close()
@@ -171,51 +240,49 @@ class DatasetBuilder:
                 self.quarantine.abandon()
             raise
 
-    def keep_quarantine(self, target: Path) -> Path | None:
-        """Save the quarantine of a build that failed; returns where it is, or None where there is none.
 
-        It goes into the target folder, unless a dataset is there, which stays as it is; then beside it.
-        """
-        if not self.quarantine.close():
-            return None
-        kept = target / QUARANTINE
-        if (target / MANIFEST).exists():
-            kept = target.with_name(f"{target.name}.{QUARANTINE}")
-        else:
-            target.mkdir(exist_ok=True)
-            sync_folder(target.parent)
-        publish_file(self.quarantine.path, kept)
-        return kept
-
-
-def require_free_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse to build a dataset over anything but what may be replaced.
-
-    Raises:
-        UsageError: The folder is a file, is not empty, or holds files that no dataset has.
-    """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: it is a file; --out names the dataset's folder", path=folder)
-    names = sorted(entry.name for entry in folder.iterdir())
-    if not set(names) - {QUARANTINE}:
-        return
-    if not overwrite:
-        raise UsageError(
-            f"{folder}: the folder is not empty; name another --out, or add --overwrite to replace the dataset in it",
-            path=folder,
-        )
-    foreign = [name for name in names if not _is_ours(name)]
-    if foreign:
-        raise UsageError(
-            f"{folder}: --overwrite replaces a dataset only, and {foreign[0]!r} belongs to none; name another --out or move it away",
-            path=folder,
-        )
-
-
-def _is_ours(name: str) -> bool:
-    prefix, _, kind = name.partition(".")
-    return name in {MANIFEST, QUARANTINE} or (
-        prefix.rpartition("-")[0] in {TRAIN, VALID} and kind in FILE_KINDS.values()
+def _counts_at(mark: Mark, progress: Progress | None) -> Counts:
+    """The counts at a mark: of the sources before it, and of its own source up to there."""
+    sources = progress.sources[: mark.source] if progress else []
+    return Counts(
+        rows_in=sum(source.rows_in for source in sources) + (mark.place.record if mark.place else 0),
+        rows_out=sum(mark.rows.values()),
+        rows_quarantined=mark.rejects,
+        sources=sources,
     )
+
+
+def _check_dataset(where: str, manifest: Manifest, quarantine: QuarantineWriter) -> None:
+    rows_in = sum(source.rows_in for source in manifest.sources)
+    check_law(where, rows_in, sum(shard.num_rows for shard in manifest.shards), quarantine.num_rows)
+
+
+def start_build(config: BuildConfig, stage: Path, sources: Sequence[Source], base: Base | None) -> DatasetBuilder:
+    """A builder that goes on where a killed one stopped, if it was to build the same, or else one that starts.
+
+    Standard input cannot be read again, and the random split deals rows only at the end; both always start.
+
+    Args:
+        config: What to make.
+        stage: The staging folder, with all that an earlier job may have left in it.
+        sources: All that will be read.
+        base: The dataset to add to.
+    """
+    fingerprint = ""
+    if config.split.method == "hash" and not any(source.path == STDIN for source in sources):
+        fingerprint = fingerprint_of(
+            {
+                "format_version": FORMAT_VERSION,
+                "profile": config.profile.fingerprint,
+                "split": asdict(config.split),
+                "shard_rows": config.shard_rows,
+                "csv_format": asdict(config.csv_format),
+                "sources": [(source.path, source.name) for source in sources],
+                "base": base.manifest.fingerprint if base else "",
+            }
+        )
+    progress = read_progress(stage, fingerprint) if fingerprint else None
+    if progress is not None and not progress.fits(stage, sources):
+        progress = None
+    clear_stage(stage, progress.files(stage) if progress else ())
+    return DatasetBuilder(config, stage, base=base, fingerprint=fingerprint, progress=progress)

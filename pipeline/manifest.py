@@ -10,6 +10,10 @@ DIR/
 
 Labels are sorted, by number where all of them are whole numbers, so a class has the same id whatever comes first in the file.
 There is no time or host in a manifest, and no path unless two sources share a file name: the same input gives the same bytes.
+
+`encode --append` keeps labels, profile, split and shards as they are, and adds sources, rows to the quarantine, and shards with the next
+numbers, so a short shard may stand in the middle. `source` and `record` name a record for good: a source that comes later under a
+name that is taken is called by the path that was given, and where that is taken too, by the path with `#2`, `#3` and so on.
 """
 
 import hashlib
@@ -77,10 +81,20 @@ class Manifest:
         """Rows of `TRAIN` or `VALID`."""
         return sum(shard.num_rows for shard in self.shards if shard.split == split)
 
+    @property
+    def file_names(self) -> set[str]:
+        """Every file that the dataset may consist of."""
+        return {MANIFEST, QUARANTINE, *(getattr(shard, kind) for shard in self.shards for kind in FILE_KINDS)}
+
+    @property
+    def num_quarantined(self) -> int:
+        """Records that did not become rows."""
+        return sum(source.quarantined for source in self.sources)
+
     def to_json(self) -> dict[str, Any]:
         """The content of `manifest.json`."""
         rows_in = sum(source.rows_in for source in self.sources)
-        rows_quarantined = sum(source.quarantined for source in self.sources)
+        rows_quarantined = self.num_quarantined
         return {
             "format_version": FORMAT_VERSION,
             "profile": self.profile.to_json(),
@@ -132,13 +146,12 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest(
             profile=profile_from_json(content["profile"], str(folder)),
             labels=[str(label) for label in content["labels"]],
-            split=_entry(SplitEntry, content["split"]),
-            sources=[_entry(SourceEntry, source) for source in content["sources"]],
-            shards=[_entry(ShardEntry, shard) for shard in content["shards"]],
+            split=entry_from_json(SplitEntry, content["split"]),
+            sources=[entry_from_json(SourceEntry, source) for source in content["sources"]],
+            shards=[entry_from_json(ShardEntry, shard) for shard in content["shards"]],
         )
-        for shard in manifest.shards:
-            for kind in FILE_KINDS:
-                _require_plain_name(getattr(shard, kind))
+        for name in manifest.file_names:
+            _require_plain_name(name)
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     return manifest
@@ -147,7 +160,8 @@ def read_manifest(folder: Path) -> Manifest:
 T = TypeVar("T", SplitEntry, SourceEntry, ShardEntry)
 
 
-def _entry(kind: type[T], content: dict[str, Any]) -> T:
+def entry_from_json(kind: type[T], content: dict[str, Any]) -> T:
+    """Rebuild an entry from what `dataclasses.asdict` made of it."""
     return kind(**{field.name: content[field.name] for field in fields(kind)})
 
 

@@ -1,7 +1,7 @@
 """Atomic publishing: outputs are built in a hidden staging folder beside their target and appear there whole or not at all.
 
-A staging folder has a fixed name, `.NAME.partial`, and a lock. Whatever a killed job left in it is cleared by the next one, and two
-jobs that want the same target cannot mix: the second is told that the lock is held.
+A staging folder has a fixed name, `.NAME.partial`, and a lock. Whatever a killed job left in it is cleared by the next one, unless that
+can go on from there, and two jobs that want the same target cannot mix: the second is told that the lock is held.
 """
 
 import ctypes
@@ -9,17 +9,18 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import TemporaryError, UsageError, from_os_error
+from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+_LOCK = "lock"
 
 
 def sync_folder(folder: Path) -> None:
@@ -59,8 +60,13 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 @contextmanager
-def staging(target: Path) -> Iterator[Path]:
+def staging(target: Path, *, progress: str = "") -> Iterator[Path]:
     """Provide the locked, empty staging folder of a target, and remove it afterwards.
+
+    Args:
+        target: What will be published.
+        progress: The name of a file that a job writes there once it could go on from what is there. Where there is one, the folder
+            outlives an interruption, and is provided as it is: the caller takes what it trusts, or calls `clear_stage`.
 
     Raises:
         TemporaryError: Another process is writing the same target, or the disk is full.
@@ -72,9 +78,10 @@ def staging(target: Path) -> Iterator[Path]:
         with ExitStack() as stack:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(_held(folder / "lock", target))
-                stack.callback(_remove, folder)
-                _clear(folder, keep="lock")
+                stack.enter_context(_held(folder / _LOCK, target))
+                stack.enter_context(_removed_afterwards(folder, progress))
+                if not _has_progress(folder, progress):
+                    clear_stage(folder)
             except (FileNotFoundError, FileExistsError) as error:
                 if folder.is_file():
                     raise
@@ -84,10 +91,32 @@ def staging(target: Path) -> Iterator[Path]:
         raise from_os_error(error, "write", target) from error
 
 
+@contextmanager
+def _removed_afterwards(folder: Path, progress: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        if not (_has_progress(folder, progress) and is_interruption(error)):
+            _remove(folder)
+        raise
+    _remove(folder)
+
+
+def _has_progress(folder: Path, progress: str) -> bool:
+    return bool(progress) and (folder / progress).is_file()
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether the same command may well succeed when it is run again."""
+    if isinstance(error, OSError):
+        error = from_os_error(error, "write", "")
+    return isinstance(error, KeyboardInterrupt | MemoryError) or (isinstance(error, CharmillError) and error.retryable)
+
+
 def _remove(folder: Path) -> None:
     """Remove a staging folder, its lock last: as soon as that is gone, the next process may be building under the same names."""
     with suppress(OSError):
-        _clear(folder, keep="lock")
+        clear_stage(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -121,14 +150,28 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
 
 
-def _clear(folder: Path, keep: str) -> None:
+def clear_stage(folder: Path, keep: Collection[Path] = ()) -> None:
+    """Empty a staging folder but for its lock.
+
+    Args:
+        folder: The staging folder.
+        keep: Files within it that stay, and with them the folders that they are in.
+    """
+    kept = {folder / _LOCK, *keep}
+    kept |= {parent for path in keep for parent in path.parents}
+    _clear(folder, kept)
+
+
+def _clear(folder: Path, kept: Collection[Path]) -> None:
     for entry in folder.iterdir():
-        if entry.name == keep:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        if entry not in kept:
+            if is_folder:
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        elif is_folder:
+            _clear(entry, kept)
 
 
 def publish_file(staged: Path, target: Path) -> None:

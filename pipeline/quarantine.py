@@ -96,6 +96,20 @@ def read_rejects(path: Path) -> Iterator[list[Reject]]:
             yield [Reject(*values) for values in zip(*columns, strict=True)]
 
 
+def count_rejects(path: Path) -> int:
+    """How many rejects a quarantine file holds; none where there is no such file.
+
+    Raises:
+        InputError: The file is damaged, or something else.
+    """
+    if not path.exists():
+        return 0
+    if not is_quarantine(path):
+        raise InputError(f"{path}: it is not a quarantine, or it is damaged; move it away", path=path)
+    with path.open("rb") as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
 def require_no_foreign_file(path: Path, *, overwrite: bool) -> None:
     """Refuse to put a quarantine in the place of a file that is none; an earlier quarantine may be replaced.
 

@@ -27,7 +27,9 @@ RECORD_FIELDS = 5
 
 _LF, _CR, _QUOTE = 10, 13, 34
 _INCOMPLETE = -1
-_NOTHING, _CLOSES_WRONGLY, _STAYS_OPEN = range(3)  # What an earlier scan found out: see `_scan_one`.
+_NOTHING, _CLOSES_WRONGLY, _STAYS_OPEN, _STAYS_OPEN_ON_LINE = range(
+    4
+)  # What an earlier scan found out: see `_scan_one`.
 
 
 @njit(nogil=True, cache=True)
@@ -55,7 +57,8 @@ def _scan_one(
         final: The input ends with this data.
         delimiter: The byte between fields.
         max_bytes: A longer record is malformed.
-        known: How the scan that began before start failed: _CLOSES_WRONGLY, _STAYS_OPEN (within quotes, when it was given up), _NOTHING.
+        known: How the scan that began before start failed: _CLOSES_WRONGLY; _STAYS_OPEN, it was given up within quotes that had run past
+            their line; _STAYS_OPEN_ON_LINE, within others; _NOTHING.
         known_until: Where it failed.
 
     Returns:
@@ -75,8 +78,9 @@ def _scan_one(
             position += 1
             while True:
                 if position - start > max_bytes:
-                    if ran_past_line:
-                        return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, _STAYS_OPEN, position
+                    if first_line_end >= 0:
+                        found = _STAYS_OPEN if ran_past_line else _STAYS_OPEN_ON_LINE
+                        return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, found, position
                     position = _line_end(data, position)
                     if position == end and not final:
                         return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
@@ -86,7 +90,8 @@ def _scan_one(
                         return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
                     if first_line_end < 0:
                         return end, UNCLOSED_QUOTE, num_fields, loose_quotes, _NOTHING, 0
-                    return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, _STAYS_OPEN, position
+                    found = _STAYS_OPEN if ran_past_line else _STAYS_OPEN_ON_LINE
+                    return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, found, position
                 byte = data[position]
                 if byte == _QUOTE:
                     if position + 1 >= end and not final:
@@ -104,6 +109,7 @@ def _scan_one(
                         if known == _CLOSES_WRONGLY:
                             return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, known, known_until
                         position = known_until
+                        ran_past_line = known == _STAYS_OPEN
                         took_over = True
                         continue
                 position += 1
@@ -118,11 +124,6 @@ def _scan_one(
                         return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
                     return position, BAD_QUOTE, num_fields, loose_quotes, _NOTHING, 0
                 position += 1
-            if took_over:  # It goes on well, but what was passed over was not counted: once more, then.
-                took_over = False
-                known = _NOTHING
-                position, num_fields, loose_quotes, first_line_end = start, 1, 0, -1
-                continue
         else:
             field = position
             while position < end and data[position] != delimiter and data[position] != _LF:
@@ -131,14 +132,17 @@ def _scan_one(
                 position += 1
             if field < position < end and data[position] == delimiter and data[position - 1] == _CR:
                 loose_quotes += 1
-        if position >= end:
-            if not final:
-                return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
+        if position >= end and not final:
+            return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
+        if position < end and data[position] == delimiter:
+            num_fields += 1
+            position += 1
+        elif not took_over:
             break
-        if data[position] == _LF:
-            break
-        num_fields += 1
-        position += 1
+        else:  # It is a record after all, but what was passed over was not counted: once more, then.
+            took_over = False
+            known = _NOTHING
+            position, num_fields, loose_quotes, first_line_end = start, 1, 0, -1
     length = position - start
     if length > 0 and data[position - 1] == _CR:
         length -= 1

@@ -5,7 +5,9 @@ Loader workers import this module, so it must never import Polars.
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,23 +104,57 @@ class _OpenShard:
 class ShardWriter:
     """Writes the shards of one split, each of the same number of rows but the last.
 
+    A finished shard never changes: its label ids are provisional and wait in a folder of their own until `finish` writes the final ones.
+
     Args:
-        folder: Where to write.
+        folder: Where codes, rows and final label ids go.
+        scratch: Where provisional label ids go.
         split: The shards' prefix.
         profile: Of the codes.
         shard_rows: Rows a shard.
+        first_shard: The number of the first shard.
+        finished: What the `finished` of an earlier writer held that was killed.
+        num_dealt: How many rows of this split came before the next; those that `finished` shards hold already are passed over.
+
+    Attributes:
+        finished: The shards that are complete and durable, label ids provisional.
+        num_dealt: Rows of this split so far, those passed over included.
     """
 
-    def __init__(self, folder: Path, split: str, profile: Profile, shard_rows: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scratch: Path,
+        split: str,
+        profile: Profile,
+        shard_rows: int,
+        *,
+        first_shard: int = 0,
+        finished: Sequence[ShardEntry] = (),
+        num_dealt: int = 0,
+    ) -> None:
+        self.split = split
+        self.finished = list(finished)
+        self.num_dealt = num_dealt
+        self.num_finished_rows = sum(shard.num_rows for shard in finished)
+        self._num_held = self.num_finished_rows  # By finished shards and the open one.
         self._folder = folder
-        self._split = split
+        self._scratch = scratch
         self._profile = profile
         self._shard_rows = shard_rows
-        self._num_rows: list[int] = []
+        self._first_shard = first_shard
         self._open: _OpenShard | None = None
 
     def _paths(self, shard: int) -> dict[str, Path]:
-        return {kind: self._folder / f"{self._split}-{shard:05d}.{ending}" for kind, ending in FILE_KINDS.items()}
+        """Where a shard is until `finish`."""
+        return {
+            kind: (self._scratch if kind == "labels" else self._folder) / f"{self.split}-{shard:05d}.{ending}"
+            for kind, ending in FILE_KINDS.items()
+        }
+
+    def _begin(self) -> _OpenShard:
+        self._scratch.mkdir(exist_ok=True)
+        return _OpenShard(self._paths(self._first_shard + len(self.finished)), self._profile)
 
     def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
         """Append rows.
@@ -128,10 +164,12 @@ class ShardWriter:
             label_ids: uint16 [N], provisional.
             rows: N rows of `ROWS_SCHEMA`.
         """
-        start = 0
+        start = min(len(codes_NL), self._num_held - self.num_dealt)
+        self.num_dealt += len(codes_NL)
+        self._num_held = max(self._num_held, self.num_dealt)
         while start < len(codes_NL):
             if self._open is None:
-                self._open = _OpenShard(self._paths(len(self._num_rows)), self._profile)
+                self._open = self._begin()
             stop = min(len(codes_NL), start + self._shard_rows - self._open.num_rows)
             self._open.write(codes_NL[start:stop], label_ids[start:stop], rows.slice(start, stop - start))
             if self._open.num_rows == self._shard_rows:
@@ -139,10 +177,21 @@ class ShardWriter:
             start = stop
 
     def _close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._num_rows.append(self._open.num_rows)
-            self._open = None
+        if self._open is None:
+            return
+        self._open.close()
+        paths = self._paths(self._first_shard + len(self.finished))
+        self.finished.append(
+            ShardEntry(
+                split=self.split,
+                num_rows=self._open.num_rows,
+                bytes={kind: path.stat().st_size for kind, path in paths.items()},
+                sha256={kind: sha256_of(path) for kind, path in paths.items()},
+                **{kind: path.name for kind, path in paths.items()},
+            )
+        )
+        self.num_finished_rows += self._open.num_rows
+        self._open = None
 
     def abandon(self) -> None:
         """Let go of the open shard; for clean-up after an error."""
@@ -157,31 +206,33 @@ class ShardWriter:
             final_ids: uint16 [K], the final id of each provisional one.
         """
         self._close()
-        return [self._finish_shard(shard, num_rows, final_ids) for shard, num_rows in enumerate(self._num_rows)]
+        return [self._with_final_ids(shard, final_ids) for shard in self.finished]
 
-    def _finish_shard(self, shard: int, num_rows: int, final_ids: LabelIds) -> ShardEntry:
-        paths = self._paths(shard)
-        labels = paths["labels"]
-        final = NpyWriter(labels.with_suffix(".final"), np.uint16, ())
-        final.write(final_ids[np.load(labels)])
+    def _with_final_ids(self, shard: ShardEntry, final_ids: LabelIds) -> ShardEntry:
+        path = self._folder / shard.labels
+        final = NpyWriter(path, np.uint16, ())
+        final.write(final_ids[np.load(self._scratch / shard.labels)])
         final.close()
-        labels.with_suffix(".final").replace(labels)
-        return ShardEntry(
-            split=self._split,
-            num_rows=num_rows,
-            bytes={kind: path.stat().st_size for kind, path in paths.items()},
-            sha256={kind: _sha256(path) for kind, path in paths.items()},
-            **{kind: path.name for kind, path in paths.items()},
+        return replace(
+            shard,
+            bytes={**shard.bytes, "labels": path.stat().st_size},
+            sha256={**shard.sha256, "labels": sha256_of(path)},
         )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verify_shards(folder: Path, manifest: Manifest) -> None:
+def verify_shards(folder: Path, manifest: Manifest, *, sizes_only: bool = False) -> None:
     """Compare every file of a dataset with its size and checksum.
+
+    Args:
+        folder: The dataset.
+        manifest: Its manifest.
+        sizes_only: Do not read the files.
 
     Raises:
         InputError: A file is missing, cut off or altered.
@@ -193,7 +244,9 @@ def verify_shards(folder: Path, manifest: Manifest) -> None:
                 size = path.stat().st_size
                 if size != shard.bytes[kind]:
                     raise _corrupt(path, f"{shard.bytes[kind]:,} bytes", f"{size:,}")
-                digest = _sha256(path)
+                if sizes_only:
+                    continue
+                digest = sha256_of(path)
             except FileNotFoundError as error:
                 raise _corrupt(path, "a file", "none") from error
             except OSError as error:

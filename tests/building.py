@@ -52,7 +52,9 @@ def numbered_dataset(folder: Path, shard_sizes: Sequence[int], split: str = "tra
     shards = []
     first = 0
     for number, size in enumerate(shard_sizes):
-        writer = ShardWriter(folder, f"{split}{number}", profile, max(size, 1))
+        writer = ShardWriter(
+            folder, folder.with_name(f"{folder.name}-scratch"), f"{split}{number}", profile, max(size, 1)
+        )
         writer.write(*numbered_rows(size, first))
         shards += [replace(entry, split=split) for entry in writer.finish(np.arange(1 << 16).astype(np.uint16))]
         first += size

@@ -90,7 +90,7 @@ def _quoted(data: bytes, start: int, opening: int, delimiter: bytes, max_record_
     closing = _closing_quote(data, opening)
     limit = start + max_record_bytes
     if closing > limit and len(data) > limit:  # Still open when the record is already longer than allowed.
-        if LF in data[opening : limit + 1]:
+        if LF in data[start : limit + 1]:
             raise _MalformedError("unclosed_quote", _end_of_line(data, start))
         raise _MalformedError("record_too_long", _end_of_line(data, limit + 1))
     if closing == len(data):

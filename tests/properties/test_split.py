@@ -19,7 +19,7 @@ FRACTIONS = st.floats(0, 0.999)
 
 def sides(strings: list[str], seed: int = 828, fraction: float = 0.5) -> list[bool]:
     """Whether each text is held out."""
-    unused = ShardWriter(Path(), "unused", PROFILES["seed"], 1)
+    unused = ShardWriter(Path(), Path(), "unused", PROFILES["seed"], 1)
     splitter = HashSplitter(replace(HASH, seed=seed, valid_fraction=fraction), unused, unused)
     rows = pa.table([["s"] * len(strings), range(len(strings)), strings], schema=ROWS_SCHEMA)
     held_out: list[bool] = splitter.is_held_out(rows).tolist()

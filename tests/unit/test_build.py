@@ -9,12 +9,13 @@ import pytest
 
 from pipeline import quarantine
 from pipeline.alphabet import PROFILES
-from pipeline.build import DatasetBuilder, require_free_folder
-from pipeline.errors import InputError, LawError, UsageError
+from pipeline.build import DatasetBuilder
+from pipeline.errors import InputError, LawError
 from pipeline.manifest import read_manifest
 from pipeline.reader import CsvFormat
 from pipeline.shards import open_codes, open_labels, verify_shards
 from pipeline.source import find_sources
+from pipeline.target import keep_quarantine
 from tests import naive
 from tests.building import CONFIG, HASH, RANDOM, build
 
@@ -103,7 +104,7 @@ def test_too_much_quarantined_keeps_the_quarantine_and_publishes_nothing(tmp_pat
     builder = start(tmp_path, make_csv(tmp_path / "a.csv", TITLES[:8], bad=1))
     with pytest.raises(InputError, match="1 of 9 records"):
         builder.finish()
-    kept = builder.keep_quarantine(tmp_path / "out")
+    kept = keep_quarantine(builder.quarantine, tmp_path / "out")
     assert kept == tmp_path / "out" / "quarantine.parquet"
     assert pl.read_parquet(kept)["raw"].to_list() == [b"bad"]
     assert sorted(stored(tmp_path / "out")) == ["quarantine.parquet"]
@@ -115,7 +116,7 @@ def test_a_quarantine_is_whole_even_if_the_input_breaks_off(tmp_path: Path) -> N
     broken.write_bytes(gzip.compress(b"text,label\na,b\n")[:-4])
     with pytest.raises(InputError, match="cut off"):
         builder.read(find_sources([str(broken)])[0], lambda _: None)
-    kept = builder.keep_quarantine(tmp_path / "out")
+    kept = keep_quarantine(builder.quarantine, tmp_path / "out")
     assert kept is not None
     assert pl.read_parquet(kept)["raw"].to_list() == [b"bad"] * 2
 
@@ -126,7 +127,7 @@ def test_a_quarantine_is_kept_beside_a_dataset_that_is_there(tmp_path: Path) -> 
     builder = start(tmp_path, make_csv(tmp_path / "b.csv", TITLES[:1], bad=5))
     with pytest.raises(InputError):
         builder.finish()
-    kept = builder.keep_quarantine(folder)
+    kept = keep_quarantine(builder.quarantine, folder)
     assert kept == folder.with_name("dataset.quarantine.parquet")
     assert kept.exists()
     assert stored(folder) == before
@@ -136,7 +137,7 @@ def test_nothing_quarantined_nothing_kept(tmp_path: Path) -> None:
     builder = start(tmp_path, make_csv(tmp_path / "a.csv", []))
     with pytest.raises(InputError, match="no row to encode, there is only a header"):
         builder.finish()
-    assert builder.keep_quarantine(tmp_path / "out") is None
+    assert keep_quarantine(builder.quarantine, tmp_path / "out") is None
     assert not (tmp_path / "out").exists()
 
 
@@ -160,25 +161,3 @@ def test_real_titles(tmp_path: Path, agnews: Path) -> None:
     assert manifest.labels == ["1", "2", "3", "4"]
     assert manifest.num_rows("train") + manifest.num_rows("valid") == manifest.sources[0].rows_in > 10_000
     assert abs(manifest.num_rows("valid") / manifest.sources[0].rows_in - HASH.valid_fraction) < 0.01
-
-
-@pytest.mark.parametrize("names", [[], ["quarantine.parquet"]])
-def test_a_free_folder(tmp_path: Path, names: list[str]) -> None:
-    for name in names:
-        (tmp_path / name).write_bytes(b"")
-    require_free_folder(tmp_path, overwrite=False)
-    require_free_folder(tmp_path / "new", overwrite=False)
-
-
-def test_only_a_dataset_is_overwritten_and_only_when_asked(tmp_path: Path) -> None:
-    folder, _ = build(tmp_path / "stage", [make_csv(tmp_path / "a.csv", TITLES, bad=1)])
-    with pytest.raises(UsageError, match="--overwrite"):
-        require_free_folder(folder, overwrite=False)
-    require_free_folder(folder, overwrite=True)
-    for name in ("notes.txt", "train-1.csv", "test-00000.codes.npy"):
-        (folder / name).write_bytes(b"")
-        with pytest.raises(UsageError, match=f"{name!r} belongs to none"):
-            require_free_folder(folder, overwrite=True)
-        (folder / name).unlink()
-    with pytest.raises(UsageError, match="it is a file"):
-        require_free_folder(tmp_path / "a.csv", overwrite=True)

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import drop_status
-from model import drops as drops_module
+from model.drop_scoring import DropScorer
 from model.runfile import read_model
 from pipeline.errors import TemporaryError
+from pipeline.inbox import hash_file
 from tests.commands import Done, call, call_here
 from tests.datasets import make_csv, shared_run
 from tests.drops import fill, ledger, published, tokens
@@ -151,7 +152,7 @@ def test_a_drop_that_cannot_be_read_does_not_stop_the_others(
 def test_a_file_that_may_not_be_read_is_tried_again(
     capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hash_file, calls = drops_module.hash_file, []
+    calls: list[Any] = []
 
     def locked(file: Any) -> Any:
         if file.name == "drop0.csv":
@@ -160,7 +161,7 @@ def test_a_file_that_may_not_be_read_is_tried_again(
                 raise TemporaryError(f"{file.path}: cannot read: Permission denied", path=file.path)
         return hash_file(file)
 
-    monkeypatch.setattr(drops_module, "hash_file", locked)
+    monkeypatch.setattr("model.drops.hash_file", locked)
     done = _run(capsys, inbox, outbox, "--max-attempts", 3)
     assert done.code == 75
     assert "Permission denied" in done.error
@@ -174,17 +175,17 @@ def test_a_file_that_may_not_be_read_is_tried_again(
 def test_a_drop_that_vanishes_or_changes_while_it_is_scored(
     capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, changes = drops_module.DropScorer.score, []
+    score, changes = DropScorer.score, list[int]()
 
     def meddled(self: Any, file: Any, *args: Any) -> Any:
         if not changes and file.name == "drop0.csv":
             changes.append(file.path.write_bytes(file.path.read_bytes() + b"tools,awl\n"))
         if file.name == "drop1.csv":
             file.path.unlink(missing_ok=True)
-        return load(self, file, *args)
+        return score(self, file, *args)
 
     (inbox / "twin.csv").unlink()
-    monkeypatch.setattr(drops_module.DropScorer, "score", meddled)
+    monkeypatch.setattr(DropScorer, "score", meddled)
     done = _run(capsys, inbox, outbox)
     assert done.code == 0
     assert done.report["scored"] == 1

@@ -42,6 +42,14 @@ def test_final_ids_do_not_depend_on_the_order_of_appearance() -> None:
         assert provisional.dtype == final.dtype == np.uint16
 
 
+def test_labels_that_have_an_id_keep_it() -> None:
+    index = LabelIndex(["z", "a"])
+    assert index.ids(series("a", "b", "z")).tolist() == [1, 2, 0]
+    assert index.labels == ["z", "a", "b"]
+    names, final = index.finish(in_order=True)
+    assert (names, final.tolist()) == (["z", "a", "b"], [0, 1, 2])
+
+
 def test_ids_are_writable_and_may_be_none() -> None:
     ids = LabelIndex().ids(series("a"))
     ids[0] = 7

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,15 @@ def test_a_lease_passes_to_another_and_its_former_holder_can_write_nothing(
         monkeypatch.setattr(time, "time", lambda: now + 31)
     taken = _claimed(theirs, dead=how == "dead")
     assert theirs.parts(taken) == ["part"]
-    for write in (
+    writes: list[Callable[[], None]] = [
         lambda: ours.renew(drop),
         lambda: ours.finish(drop, {"rows_in": 9}),
         lambda: ours.fail(drop, {"error": "x"}),
         lambda: ours.release(drop),
         lambda: ours.note(drop, {"rows_in": 9}),
         lambda: ours.add_part(drop, 1, "late"),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(LeaseLostError):
             write()
     assert theirs.parts(taken) == ["part"]

@@ -4,14 +4,24 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from pipeline import publish
-from pipeline.errors import TemporaryError, UsageError
-from pipeline.publish import exclusive, publish_file, publish_folder, replace_file, require_new_file, staging
+from pipeline.errors import InputError, LawError, TemporaryError, UsageError
+from pipeline.publish import (
+    clear_stage,
+    exclusive,
+    publish_file,
+    publish_folder,
+    replace_file,
+    require_new_file,
+    staging,
+)
+from tests.commands import files_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +107,55 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), staging(tmp_path / "target") as stage:
         fail(stage)
     assert names(tmp_path) == []
+
+
+INTERRUPTIONS = [KeyboardInterrupt(), MemoryError(), TemporaryError("x"), OSError(errno.ENOSPC, "full")]
+
+
+def break_off(target: Path, error: BaseException, *, with_progress: bool) -> None:
+    with suppress(type(error), TemporaryError, UsageError), staging(target, progress="progress") as stage:
+        make_folder(stage / "folder", "half")
+        if with_progress:
+            (stage / "progress").write_text("x")
+        raise error
+
+
+@pytest.mark.parametrize("error", INTERRUPTIONS, ids=repr)
+def test_progress_outlives_an_interruption(tmp_path: Path, error: BaseException) -> None:
+    target = tmp_path / "target"
+    break_off(target, error, with_progress=False)
+    assert names(tmp_path) == []
+    break_off(target, error, with_progress=True)
+    with staging(target, progress="progress") as stage:
+        assert names(stage) == ["folder", "lock", "progress"]
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UsageError("x"), InputError("x"), LawError("x"), ZeroDivisionError(), OSError(errno.EACCES, "no")],
+    ids=repr,
+)
+def test_progress_does_not_outlive_what_would_happen_again(tmp_path: Path, error: BaseException) -> None:
+    break_off(tmp_path / "target", error, with_progress=True)
+    assert names(tmp_path) == []
+
+
+def test_progress_is_for_those_who_ask(tmp_path: Path) -> None:
+    break_off(tmp_path / "target", KeyboardInterrupt(), with_progress=True)
+    with staging(tmp_path / "target") as stage:
+        assert names(stage) == ["lock"]
+
+
+def test_clearing_leaves_what_is_to_be_kept(tmp_path: Path) -> None:
+    for name in ("a/b/keep", "a/b/drop", "a/drop", "c/drop", "keep", "drop", "lock"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to(ROOT)
+    clear_stage(tmp_path, [tmp_path / "a" / "b" / "keep", tmp_path / "keep"])
+    assert list(files_in(tmp_path)) == ["a/b/keep", "keep", "lock"]
+    clear_stage(tmp_path)
+    assert names(tmp_path) == ["lock"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

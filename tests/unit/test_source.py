@@ -151,3 +151,15 @@ def test_a_file_name_may_be_any_bytes(tmp_path: Path) -> None:
 def test_refused(patterns: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         find_sources(patterns)
+
+
+def test_a_stored_file_or_its_beginning_is_hashed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    data = bytes(range(256)) * 10_000
+    path.write_bytes(data)
+    source = Source(str(path), "a.csv")
+    for num_bytes in (None, 0, 1, 1 << 20, (1 << 20) + 5, len(data), len(data) + 1):
+        assert source.hash_stored(num_bytes) == hashlib.sha256(data[:num_bytes]).hexdigest()
+    path.unlink()
+    with pytest.raises(UsageError):
+        source.hash_stored()

@@ -22,7 +22,7 @@ PROFILE = replace(PROFILES["seed"], max_length=3)
 
 def deal(folder: Path, split: SplitEntry, pieces: Iterable[tuple[int, int]], label_of: int = 0) -> dict[str, list[int]]:
     """Deal numbered rows, given as (number, first), and check that codes, labels and rows stay together."""
-    writers = [ShardWriter(folder, name, PROFILE, 7) for name in ("train", "valid")]
+    writers = [ShardWriter(folder, folder / "scratch", name, PROFILE, 7) for name in ("train", "valid")]
     splitter = make_splitter(split, writers[0], writers[1], folder / "spool", PROFILE)
     for num_rows, first in pieces:
         codes_NL, label_ids, rows = numbered_rows(num_rows, first)
@@ -86,7 +86,7 @@ def test_hash_split_is_this_one(tmp_path: Path) -> None:
 
 
 def test_methods_by_name(tmp_path: Path) -> None:
-    writer = ShardWriter(tmp_path, "train", PROFILE, 7)
+    writer = ShardWriter(tmp_path, tmp_path / "scratch", "train", PROFILE, 7)
     assert isinstance(make_splitter(HASH, writer, writer, tmp_path / "a", PROFILE), HashSplitter)
     splitter = make_splitter(RANDOM, writer, writer, tmp_path / "b", PROFILE)
     assert isinstance(splitter, RandomSplitter)

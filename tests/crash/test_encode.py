@@ -1,0 +1,313 @@
+"""An encode that is killed or out of space, and run again, keeps its finished shards and gives the bytes of one that was not."""
+
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import journal, scanner
+from tests.commands import ROOT, Done, call, call_here, environment, files_in, python, start
+from tests.datasets import make_csv
+
+Capsys = pytest.CaptureFixture[str]
+Rerun = Callable[..., Done]
+
+SMALL_BLOCKS = "from pipeline import journal, scanner\nscanner.BLOCK_RECORDS, journal.PROGRESS_SECONDS = 15, 0"
+
+# Kills itself with SIGKILL just before the STEP-th change that another process could see.
+KILL_AT = f"""
+import os, shutil, signal
+from pathlib import Path
+from pipeline import publish
+{SMALL_BLOCKS}
+left = [{{step}}]
+def counted(change):
+    def step(*args, **kwargs):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return change(*args, **kwargs)
+    return step
+for where, name in (
+    (os, 'fsync'), (os, 'link'), (Path, 'replace'), (Path, 'rename'), (Path, 'unlink'), (publish, '_exchange'), (shutil, 'rmtree')
+):
+    setattr(where, name, counted(getattr(where, name)))
+"""
+SLOW = f"""
+import time
+from pipeline import reader
+{SMALL_BLOCKS}
+_rows = reader.CsvReader._rows
+reader.CsvReader._rows = lambda *a: (time.sleep(0.05), _rows(*a))[1]
+"""
+FLAGS: list[object] = [
+    "--text",
+    "title",
+    "--valid-fraction",
+    0.5,
+    "--max-length",
+    16,
+    "--shard-rows",
+    12,
+    "--threads",
+    1,
+]
+
+
+@pytest.fixture
+def csvs(tmp_path: Path) -> list[Path]:
+    """Two files with something for the quarantine at their beginning, in the middle and at their end."""
+    paths = [
+        make_csv(tmp_path / f"{name}.csv", num_rows, seed)
+        for seed, (name, num_rows) in enumerate((("a", 45), ("b", 45)))
+    ]
+    for path in paths:
+        header, *lines = path.read_text().splitlines()
+        lines[20:20] = ["bad in the middle", ",no label"]
+        path.write_text("\n".join([header, "bad first", *lines, "bad last"]) + "\n")
+    return paths
+
+
+@pytest.fixture
+def encode(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> Rerun:
+    """Encodes in this process, with small blocks too, and gives the report."""
+    monkeypatch.setattr(journal, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(scanner, "BLOCK_RECORDS", 15)
+
+    def run(*tokens: object) -> Done:
+        return call_here(capsys, "encode", *tokens, *FLAGS, "--json")
+
+    return run
+
+
+def progress_of(out: Path) -> dict[str, Any] | None:
+    path = out.with_name(f".{out.name}.partial") / "progress.json"
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_bytes().partition(b"\n")[2])
+    return content
+
+
+def finished_inodes(out: Path) -> dict[str, int]:
+    """The finished shards' files that a killed job left and that will not be written again."""
+    stage, progress = out.with_name(f".{out.name}.partial"), progress_of(out)
+    names = [shard[kind] for shard in (progress["shards"] if progress else []) for kind in ("codes", "rows")]
+    return {name: (stage / "dataset" / name).stat().st_ino for name in names if (stage / "dataset" / name).exists()}
+
+
+def left_beside(out: Path) -> list[str]:
+    return [path.name for path in out.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
+    assert encode(*csvs, "--out", tmp_path / "whole").report["rows_quarantined"] == 8
+    whole = files_in(tmp_path / "whole")
+    assert len([name for name in whole if "codes" in name]) >= 6
+    out = tmp_path / "out"
+    reused = set()
+    for step in range(1, 1000):
+        done = call("encode", *csvs, "--out", out, *FLAGS, prelude=KILL_AT.format(step=step))
+        if done.code == 0:
+            break
+        assert done.code == -signal.SIGKILL, done.err
+        if out.exists():  # Killed after it was published.
+            assert files_in(out) == whole
+            assert encode(*csvs, "--out", out).code == 2
+        else:
+            inodes = finished_inodes(out)
+            report = encode(*csvs, "--out", out).report
+            reused.add(report["rows_reused"])
+            assert files_in(out) == whole, step
+            assert {name: (out / name).stat().st_ino for name in inodes} == inodes
+            assert bool(inodes) or not report["rows_reused"]
+        assert left_beside(out) == []
+        shutil.rmtree(out)
+    assert step > 30
+    assert len(reused) > 2
+    assert max(reused) > 49  # In the second file.
+
+
+def test_an_append_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
+    first, second = csvs
+    tokens = [first, "--out", tmp_path / "before"]
+    assert encode(*tokens).code == 0
+    before = files_in(tmp_path / "before")
+    shutil.copytree(tmp_path / "before", tmp_path / "whole")
+    assert encode(*csvs, "--append", "--out", tmp_path / "whole").report["sources_skipped"] == ["a.csv"]
+    whole = files_in(tmp_path / "whole")
+    out = tmp_path / "out"
+    reused, states = set(), []
+    for step in range(1, 1000):
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(tmp_path / "before", out)
+        inodes = {name: (out / name).stat().st_ino for name in before if name.endswith((".npy", ".rows.parquet"))}
+        done = call("encode", second, "--append", "--out", out, *FLAGS, prelude=KILL_AT.format(step=step))
+        if done.code == 0:
+            break
+        assert done.code == -signal.SIGKILL, done.err
+        states.append(files_in(out) == whole)
+        assert states[-1] or files_in(out) == before, step
+        inodes |= {} if states[-1] else finished_inodes(out)
+        report = encode(second, "--append", "--out", out).report
+        reused.add(report["rows_reused"])
+        assert report["sources_skipped"] == (["b.csv"] if states[-1] else [])
+        assert files_in(out) == whole, step
+        assert {name: (out / name).stat().st_ino for name in inodes} == inodes
+        assert left_beside(out) == []
+    assert files_in(out) == whole
+    assert states == sorted(states)
+    assert set(states) == {False, True}
+    assert max(reused) > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_again_and_again_at_any_time(seed: int, tmp_path: Path, encode: Rerun) -> None:
+    csvs = [make_csv(tmp_path / f"{name}.csv", 300, number) for number, name in enumerate("ab")]
+    csvs[0].write_text(csvs[0].read_text().replace(" 17", ' 17"x'))
+    assert encode(*csvs, "--out", tmp_path / "whole").code == 0
+    choose = random.Random(seed)
+    out = tmp_path / "out"
+    rows_reused = []
+    for _ in range(4):
+        process = start("encode", *csvs, "--out", out, *FLAGS, prelude=SLOW)
+        deadline = time.monotonic() + 60
+        had = finished_inodes(out)
+        while finished_inodes(out).keys() <= had.keys() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(choose.random() / 2)
+        process.kill()
+        process.communicate(timeout=60)
+        progress = progress_of(out)
+        rows_reused.append(progress["mark"]["rows"]["train"] if progress else 0)
+    assert rows_reused == sorted(rows_reused)
+    if not out.exists():
+        assert encode(*csvs, "--out", out).report["rows_reused"] > 0
+    assert files_in(out) == files_in(tmp_path / "whole")
+
+
+@pytest.fixture
+def killed(csvs: list[Path], tmp_path: Path, encode: Rerun) -> Path:
+    """Where a job of both files should have gone that was killed in the second one."""
+    out = tmp_path / "out"
+    for step in range(25, 100, 3):
+        assert call("encode", *csvs, "--out", out, *FLAGS, prelude=KILL_AT.format(step=step)).code == -signal.SIGKILL
+        progress = progress_of(out)
+        if progress is not None and progress["mark"]["source"] == 1 and progress["mark"]["place"]["record"] > 0:
+            return out
+    raise AssertionError
+
+
+def test_whatever_does_not_fit_starts_afresh(killed: Path, csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
+    stage = killed.with_name(f".{killed.name}.partial")
+    shutil.copytree(stage, tmp_path / "kept")
+    shards = [stage / "scratch" / "train-00000.labels.npy", stage / "dataset" / "valid-00000.codes.npy"]
+    shards.append(stage / "dataset" / "train-00001.rows.parquet")
+    progress = progress_of(killed)
+    assert progress is not None
+    parts = [stage / part["name"] for part in progress["parts"]]
+    assert parts
+    originals = [path.read_bytes() for path in csvs]
+    for path in [*shards, *parts, stage / "progress.json", *csvs]:
+        data = bytearray(path.read_bytes())
+        data[-20] ^= 1
+        path.write_bytes(data)
+        done = encode(*csvs, "--out", killed)
+        # Of the second file only what was read counts; so small a file was read whole.
+        assert done.report["rows_reused"] == 0, path
+        encode(*csvs, "--out", tmp_path / "whole", "--overwrite")
+        assert files_in(killed) == files_in(tmp_path / "whole")
+        for csv, original in zip(csvs, originals, strict=True):
+            csv.write_bytes(original)
+        shutil.rmtree(killed)
+        shutil.copytree(tmp_path / "kept", stage)
+    assert encode(*csvs, "--out", killed).report["rows_reused"] > 0  # Where nothing was touched.
+
+
+@pytest.mark.parametrize(
+    "flags", [["--split-seed", 1], ["--profile", "bytes"], ["--columns", "label,title"], ["--split", "random"]], ids=str
+)
+def test_other_flags_start_afresh(
+    killed: Path, csvs: list[Path], tmp_path: Path, encode: Rerun, flags: list[object]
+) -> None:
+    assert encode(*csvs, "--out", killed, *flags).report["rows_reused"] == 0
+    encode(*csvs, "--out", tmp_path / "whole", *flags)
+    assert files_in(killed) == files_in(tmp_path / "whole")
+    assert left_beside(killed) == []
+
+
+def test_what_was_killed_can_become_wrong(killed: Path, csvs: list[Path], encode: Rerun) -> None:
+    assert encode(*csvs, "--out", killed, "--max-quarantined", 0).code == 65
+    assert left_beside(killed) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_job_keeps_finished_shards(
+    csvs: list[Path], tmp_path: Path, encode: Rerun, number: signal.Signals
+) -> None:
+    out = tmp_path / "out"
+    process = start("encode", *csvs, "--out", out, *FLAGS, prelude=SLOW)
+    deadline = time.monotonic() + 60
+    while not finished_inodes(out) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    shown, said = process.communicate(timeout=60)
+    assert (process.returncode, shown) == (130, b"")
+    lines = said.decode().splitlines()
+    assert lines[-1] == "error: interrupted; nothing half-finished was published"
+    assert "the same command goes on from there" in lines[-2]
+    assert not out.exists()
+    inodes = finished_inodes(out)
+    assert inodes
+    assert encode(*csvs, "--out", out).code == 0
+    assert {name: (out / name).stat().st_ino for name in inodes} == inodes
+    assert encode(*csvs, "--out", tmp_path / "whole").code == 0
+    assert files_in(out) == files_in(tmp_path / "whole")
+
+
+def test_a_full_disk_keeps_finished_shards(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
+    """RLIMIT_FSIZE stands in for a full disk; shards are small, and the one progress file that is too large breaks off the job."""
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [*python("encode", SMALL_BLOCKS), *map(str, [*csvs, "--out", out, *FLAGS])],
+        capture_output=True,
+        env=environment(),
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000)),
+    )
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 75, lines
+    assert "free some space" in lines[-1]
+    assert "the same command goes on from there" in lines[-2]
+    assert not out.exists()
+    inodes = finished_inodes(out)
+    assert inodes
+    assert encode(*csvs, "--out", out).code == 0
+    assert {name: (out / name).stat().st_ino for name in inodes} == inodes
+    assert encode(*csvs, "--out", tmp_path / "whole").code == 0
+    assert files_in(out) == files_in(tmp_path / "whole")
+
+
+def test_two_appends_at_once(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
+    out = tmp_path / "out"
+    assert encode(csvs[0], "--out", out).code == 0
+    process = start("encode", csvs[1], "--append", "--out", out, *FLAGS, prelude=SLOW)
+    deadline = time.monotonic() + 60
+    while not left_beside(out) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    done = encode(csvs[1], "--append", "--out", out)
+    assert process.wait(60) == 0
+    process.communicate()
+    assert done.code == 75
+    assert "another charmill process" in done.error
+    report = encode(csvs[1], "--append", "--out", out).report
+    assert (report["sources_skipped"], report["rows_in"]) == (["b.csv"], 0)
