@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, convert
 from cyclopts.config import Dict, Env
 
 from pipeline.errors import EXIT_INTERRUPTED, CharmillError, UsageError, from_os_error
@@ -39,7 +39,7 @@ class CommonConfig:
     threads: int = 0
     "Threads to use; 0 for all cores."
     overwrite: bool = False
-    "Replace what an earlier run of this job left at --out."
+    "Replace what is in the place of an output already."
     config: Path | None = None
     "A TOML file with values for these flags, at its top level or in a table named like the job."
     log: Literal["text", "json"] = "text"
@@ -61,6 +61,15 @@ class CommonConfig:
         if hasattr(os, "sched_getaffinity"):  # Not on macOS; where it is, it knows of containers and taskset.
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+
+def _convert(kind: Any, tokens: Sequence[Any]) -> Any:
+    """As cyclopts does, but for whole numbers, of which it would round what has a decimal point."""
+    whole = kind is int or int in getattr(kind, "__args__", ())
+    for token in tokens if whole else ():
+        if "." in token.value:
+            raise ValueError(f"expected a whole number, got {token.value}.")
+    return convert(kind, tokens)
 
 
 def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
@@ -148,6 +157,7 @@ def parse(name: str, config_type: type[C], tokens: list[str]) -> C | None:
         help_format="plaintext",
         version_flags=[],
         config=[Env(ENV_PREFIX, command=False), *_config_file(name.partition(" ")[0], tokens)],
+        default_parameter=Parameter(converter=_convert),
         result_action="return_value",
     )
 
@@ -223,5 +233,8 @@ def _report(error: BaseException, *, debug: bool) -> int:
     else:
         message = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}; --debug shows where; please report it"
         code = CharmillError.exit_code
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    line = "".join(
+        character if character.isprintable() else "\ufffd" for character in message
+    )  # A file name may hold anything.
+    print(f"error: {line}", file=sys.stderr)  # noqa: T201
     return code

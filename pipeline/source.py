@@ -127,9 +127,7 @@ class Source:
             InputError: The compressed data is damaged or cut off.
         """
         try:
-            stored: Any = (
-                sys.stdin.buffer if self.path == STDIN else open_stored(self.path, follow_links=self._follow_links)
-            )
+            stored: Any = _stdin() if self.path == STDIN else open_stored(self.path, follow_links=self._follow_links)
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
         try:
@@ -142,8 +140,14 @@ class Source:
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
         finally:
-            if stored is not sys.stdin.buffer:
+            if self.path != STDIN:
                 stored.close()
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise UsageError("standard input is closed; name a file, or pipe one in")
+    return sys.stdin.buffer
 
 
 def open_stored(path: str | Path, *, follow_links: bool) -> io.FileIO:

@@ -11,7 +11,7 @@ from tests.commands import ROOT, call, call_here, environment
 from tests.datasets import make_csv, shared_dataset, shared_run
 
 Capsys = pytest.CaptureFixture[str]
-JOBS = ["encode", "train", "score"]
+JOBS = ["encode", "train", "score", "drops"]
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ def test_help_imports_nothing_heavy_and_explains_every_flag(job: str) -> None:
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     flags = re.findall(r"^│ [* ] +(?:[A-Z]+ )?(--[a-z-]+)(.*)│$", done.stdout, re.MULTILINE)
-    assert {"--threads", "--overwrite", "--debug", "--json", "--config", "--out", "--log"} <= {
+    out = "--outbox" if job == "drops" else "--out"
+    assert {"--threads", "--overwrite", "--debug", "--json", "--config", out, "--log"} <= {
         name for name, _ in flags
     }
     for name, rest in flags:
@@ -68,6 +69,41 @@ def test_defaults_give_way_to_the_file_the_file_to_the_environment_and_that_to_f
     assert _settings(capsys, csv, tmp_path / "d", "--config", config, "--max-length", 40)["max_length"] == 40
     monkeypatch.setenv("CHARMILL_CONFIG", str(config))
     assert _settings(capsys, csv, tmp_path / "e")["name"] == "ascii"
+
+
+@pytest.mark.parametrize("how", ["flag", "variable", "file"])
+def test_a_whole_number_is_not_rounded(
+    how: str, csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more: list[object] = []
+    if how == "variable":
+        monkeypatch.setenv("CHARMILL_SHARD_ROWS", "1.5")
+    elif how == "file":
+        (tmp_path / "charmill.toml").write_text("shard-rows = 1.5\n")
+        more = ["--config", tmp_path / "charmill.toml"]
+    else:
+        more = ["--shard-rows", "1.5"]
+    done = call_here(capsys, "encode", csv, "--out", tmp_path / "out", "--text", "title", *more)
+    assert done.code == 2
+    assert "expected a whole number, got 1.5" in done.error
+
+
+def test_an_error_is_one_line_whatever_a_file_is_called(tmp_path: Path, capsys: Capsys) -> None:
+    done = call_here(capsys, "encode", tmp_path / "two\nlines\x1b.csv", "--out", tmp_path / "out")
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert "two\ufffdlines\ufffd.csv: there is no such file" in done.error
+
+
+def test_closed_standard_input(tmp_path: Path, csv: Path) -> None:
+    flags = f"--text title --out {tmp_path / 'out'}"
+    for source, code in (("-", 2), (csv, 0)):
+        command = f"{sys.executable} -m jobs.encode {source} {flags} <&-"
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert code == 0 or "standard input is closed" in done.stderr
 
 
 def test_a_config_file_may_be_written_with_underscores_and_switches(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
