@@ -34,26 +34,25 @@ def run(config: StatusConfig) -> dict[str, Any]:
         UsageError: There is no such folder.
         CharmillError: The ledger cannot be read.
     """
-    from pipeline.ledger import LEDGER, SCORED, STATES, Ledger
+    from pipeline.ledger import LEDGER, SCORED, STATES, Ledger, StateTotals
 
     if not config.outbox.is_dir():
         raise UsageError(
             f"{config.outbox}: there is no such folder; --outbox names that of python -m jobs.drops", path=config.outbox
         )
-    drops = []
+    drops, totals = [], dict.fromkeys(STATES, StateTotals())
     if (config.outbox / LEDGER).exists():
         ledger = Ledger(config.outbox, read_only=True)
-        drops = ledger.drops()
+        drops, totals = ledger.drops(), ledger.totals()
         ledger.close()
     now = time.time()
-    scored = [drop for drop in drops if drop.state == SCORED]
-    finished = [drop.finished_at for drop in scored if drop.finished_at]
+    scored = totals[SCORED]
     return {
-        "rows_in": sum(drop.rows_in for drop in scored),
-        "rows_out": sum(drop.rows_scored for drop in scored),
-        "rows_quarantined": sum(drop.rows_quarantined for drop in scored),
-        "states": {state: sum(drop.state == state for drop in drops) for state in STATES},
-        "seconds_since_success": round(now - max(finished), 3) if finished else None,
+        "rows_in": scored.rows_in,
+        "rows_out": scored.rows_scored,
+        "rows_quarantined": scored.rows_quarantined,
+        "states": {state: count.drops for state, count in totals.items()},
+        "seconds_since_success": None if scored.last is None else round(now - scored.last, 3),
         "drops": [asdict(drop) | {"age_seconds": round(now - drop.seen_at, 3)} for drop in drops],
         "last": config.last,
     }

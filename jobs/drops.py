@@ -174,6 +174,8 @@ def _watch(drops: "Drops", config: DropsJobConfig) -> None:
             if time.monotonic() >= look_at:
                 drops.use_model(read_model(config.run))
                 drops.run_pass()
+                drops.report.outputs.clear()  # These would grow for ever, and the ledger has them.
+                drops.report.errors.clear()
                 _write_metrics(config)
                 due = drops.seconds_until_due(settling_once=False)
                 look_at = time.monotonic() + min(LOOK_SECONDS, LOOK_SECONDS if due is None else due)
@@ -191,7 +193,7 @@ def _write_metrics(config: DropsJobConfig) -> None:
 
     if config.metrics is not None:
         ledger = Ledger(config.outbox, read_only=True)
-        text = metrics_text(ledger.drops(), time.time())
+        text = metrics_text(ledger.totals(), time.time())
         ledger.close()
         replace_file(config.metrics, lambda file: file.write(text.encode()))
 

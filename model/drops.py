@@ -11,7 +11,7 @@ from model.runfile import Model
 from model.scoring import Scorer, ScoreReport
 from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
 from pipeline.inbox import ENDINGS, InboxFile, hash_file, list_inbox
-from pipeline.ledger import GONE, WAITING, Drop, LeaseLostError, Ledger
+from pipeline.ledger import WAITING, Drop, LeaseLostError, Ledger
 from pipeline.owner import Owner
 
 MAX_RETRY_SECONDS = 300.0
@@ -133,10 +133,10 @@ class Drops:
 
     def states(self) -> dict[str, int]:
         """The number of drops in each state, and of files that are not complete yet as ``unsettled``."""
-        counts: dict[str, int] = {}
-        for drop in self._ledger.drops():
-            counts[drop.state] = counts.get(drop.state, 0) + 1
-        return counts | {"unsettled": len(self._unsettled)}
+        totals = self._ledger.totals()
+        return {state: count.drops for state, count in totals.items() if count.drops} | {
+            "unsettled": len(self._unsettled)
+        }
 
     def run_pass(self) -> None:
         """Take note of what is new, and score what waits.
@@ -185,15 +185,15 @@ class Drops:
         """List the inbox, and register what has settled and was not known."""
         files = list_inbox(self._config.inbox, self._config.ready_suffix)
         hashed = self._ledger.hashed_files()
-        by_content: dict[str, list[Drop]] = {}
-        for drop in self._ledger.drops():
-            by_content.setdefault(drop.sha256, []).append(drop)
+        wanted_again = self._ledger.wanted_again(
+            model=self._model.fingerprint, options=self._options, rescore=self._config.rescore
+        )
         self._files, self._contents, self._unsettled = {}, {}, {}
         for file in files:
             signature, sha256 = hashed.get(file.key, ("", ""))
             if signature != file.signature:
                 sha256 = self._register(file) if self._has_settled(file) else ""
-            elif self._is_wanted_again(by_content.get(sha256, [])):
+            elif sha256 in wanted_again:
                 self._enter(file, sha256, is_safe=True)
             self._contents[file.name] = sha256
             if sha256:
@@ -201,12 +201,6 @@ class Drops:
         keys = {file.key for file in files}
         self._ledger.forget_files([key for key in hashed if key not in keys])
         self._first_seen = {key: seen for key, seen in self._first_seen.items() if key in keys}
-
-    def _is_wanted_again(self, drops: list[Drop]) -> bool:
-        key = (self._model.fingerprint, self._options)
-        return any(drop.state == GONE for drop in drops) or (
-            self._config.rescore and all((drop.model, drop.options) != key for drop in drops)
-        )
 
     def _has_settled(self, file: InboxFile) -> bool:
         """Whether a file has not changed for long enough, by the file system's clock or, if that is off, by our own."""

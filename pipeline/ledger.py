@@ -97,6 +97,17 @@ class Drop:
     lease_until: float
 
 
+@dataclass(frozen=True)
+class StateTotals:
+    """The drops of a state, counted; last is when the latest of them was finished, seconds since 1970."""
+
+    drops: int = 0
+    rows_in: int = 0
+    rows_scored: int = 0
+    rows_quarantined: int = 0
+    last: float | None = None
+
+
 class LeaseLostError(TemporaryError):
     """Another process has taken the drop over; whatever this one has made of it is not published."""
 
@@ -186,6 +197,27 @@ class Ledger:
     def drops(self) -> list[Drop]:
         """All drops, in the order in which they came."""
         return self._select("TRUE ORDER BY id")
+
+    def totals(self) -> dict[str, StateTotals]:
+        """The drops of each state, counted."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT state, count(*), sum(rows_in), sum(rows_scored), sum(rows_quarantined), max(finished_at) FROM drops GROUP BY state"
+            )
+            found = {row[0]: StateTotals(*row[1:]) for row in rows}
+        return {state: found.get(state, StateTotals()) for state in STATES}
+
+    def wanted_again(self, *, model: str, options: str, rescore: bool) -> set[str]:
+        """Contents that `register` would let wait again: what was gone, and with rescore what was not scored with this model and flags."""
+        with self._errors():
+            wanted = {row[0] for row in self._connection.execute("SELECT sha256 FROM drops WHERE state = 'gone'")}
+            if rescore:
+                rows = self._connection.execute(
+                    "SELECT sha256 FROM drops GROUP BY sha256 HAVING NOT sum(model = ? AND options = ?)",
+                    (model, options),
+                )
+                wanted |= {row[0] for row in rows}
+        return wanted
 
     def open_drops(self) -> list[Drop]:
         """Those that wait or are being scored."""

@@ -1,31 +1,31 @@
 """The state of the drops in Prometheus' text format, for its node exporter's textfile collector or a web server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.ledger import SCORED, STATES, Drop
+from pipeline.ledger import SCORED, StateTotals
 
 _FIRST_LINE = "# HELP charmill_drops "
 
 
-def metrics_text(drops: Sequence[Drop], now: float) -> str:
+def metrics_text(totals: Mapping[str, StateTotals], now: float) -> str:
     """The metrics.
 
     Args:
-        drops: The ledger.
+        totals: Of the ledger, by state.
         now: Seconds since 1970.
     """
-    scored = [drop for drop in drops if drop.state == SCORED]
-    last = max((drop.finished_at or 0.0 for drop in scored), default=None)
+    scored = totals[SCORED]
     lines = [f"{_FIRST_LINE}Drops by state.", "# TYPE charmill_drops gauge"]
-    lines += [f'charmill_drops{{state="{state}"}} {sum(drop.state == state for drop in drops)}' for state in STATES]
-    lines += _metric("rows_scored_total", "counter", "Rows scored.", sum(drop.rows_scored for drop in scored))
-    quarantined = sum(drop.rows_quarantined for drop in scored)
-    lines += _metric("rows_quarantined_total", "counter", "Rows quarantined in scored drops.", quarantined)
-    if last is not None:
-        lines += _metric("last_success_timestamp_seconds", "gauge", "When a drop was last scored.", round(last, 3))
-        since = round(max(0.0, now - last), 3)
+    lines += [f'charmill_drops{{state="{state}"}} {count.drops}' for state, count in totals.items()]
+    lines += _metric("rows_scored_total", "counter", "Rows scored.", scored.rows_scored)
+    lines += _metric("rows_quarantined_total", "counter", "Rows quarantined in scored drops.", scored.rows_quarantined)
+    if scored.last is not None:
+        lines += _metric(
+            "last_success_timestamp_seconds", "gauge", "When a drop was last scored.", round(scored.last, 3)
+        )
+        since = round(max(0.0, now - scored.last), 3)
         lines += _metric("seconds_since_last_success", "gauge", "The same, seen from when this was written.", since)
     lines += _metric("metrics_timestamp_seconds", "gauge", "When this was written.", round(now, 3))
     return "\n".join(lines) + "\n"

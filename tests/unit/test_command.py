@@ -38,9 +38,7 @@ def test_help_imports_nothing_heavy_and_explains_every_flag(job: str) -> None:
     assert not done.stderr
     flags = re.findall(r"^│ [* ] +(?:[A-Z]+ )?(--[a-z-]+)(.*)│$", done.stdout, re.MULTILINE)
     out = "--outbox" if job == "drops" else "--out"
-    assert {"--threads", "--overwrite", "--debug", "--json", "--config", out, "--log"} <= {
-        name for name, _ in flags
-    }
+    assert {"--threads", "--overwrite", "--debug", "--json", "--config", out, "--log"} <= {name for name, _ in flags}
     for name, rest in flags:
         said = re.sub(r"\[[^\]]*\]", "", rest)
         words = [word for word in said.split() if not re.fullmatch(r"[A-Z]+|--[a-z-]+", word)]
