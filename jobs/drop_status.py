@@ -34,7 +34,8 @@ def run(config: StatusConfig) -> dict[str, Any]:
         UsageError: There is no such folder.
         CharmillError: The ledger cannot be read.
     """
-    from pipeline.ledger import LEDGER, SCORED, STATES, Ledger, StateTotals
+    from pipeline.ledger import LEDGER, Ledger
+    from pipeline.ledger_schema import SCORED, STATES, StateTotals
 
     if not config.outbox.is_dir():
         raise UsageError(

@@ -20,8 +20,9 @@ from pipeline.errors import CharmillError, InputError, TemporaryError, UsageErro
 
 if TYPE_CHECKING:
     from model.drops import Drops, DropsReport
+    from model.part_writer import ScoreReport
     from model.runfile import Model
-    from model.scoring import Scorer, ScoreReport
+    from model.scoring import Scorer
 
 LOOK_SECONDS = 10.0  # A network file system may not tell of changes, so the inbox is listed so often in any case.
 _TICK_MILLISECONDS = 1000

@@ -13,8 +13,8 @@ from jobs.scoring import ScoringConfig
 from pipeline.errors import MismatchError, UsageError
 
 if TYPE_CHECKING:
+    from model.part_writer import ScoreReport
     from model.runfile import Model
-    from model.scoring import ScoreReport
     from pipeline.source import Source
 
 _STRIPPED = {".gz", ".zst", ".csv", ".tsv", ".txt"}

@@ -14,7 +14,7 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from model.predictor import Predictor
     from model.runfile import Model
-    from model.scoring import ScoreOptions
+    from model.score_options import ScoreOptions
 
 
 @Parameter(name="*")
@@ -45,7 +45,7 @@ class ScoringConfig:
         Raises:
             UsageError: A flag makes no sense.
         """
-        from model.scoring import ScoreOptions
+        from model.score_options import ScoreOptions
 
         return ScoreOptions(
             csv_format=reading.csv_format(label=self.label, keep=self.keep, labels=tuple(model.labels)),

@@ -17,11 +17,13 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.part_writer import ScoreReport
 from model.parts import Part, PartFolder, part_from_json
-from model.scoring import METADATA_KEY, Scorer, ScoreReport, quarantine_path
+from model.scoring import METADATA_KEY, Scorer, quarantine_path
 from pipeline.errors import CharmillError, InputError, from_os_error
 from pipeline.inbox import COMPRESSED_ENDINGS, ENDINGS, InboxFile
-from pipeline.ledger import SCORING, WAITING, Drop, LeaseLostError, Ledger
+from pipeline.ledger import LeaseLostError, Ledger
+from pipeline.ledger_schema import SCORING, WAITING, Drop
 from pipeline.owner import Owner
 from pipeline.publish import sync_folder
 from pipeline.source import Source

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.drop_scoring import WORK, ChangedError, DropScorer, Events
+from model.part_writer import ScoreReport
 from model.runfile import Model
-from model.scoring import Scorer, ScoreReport
+from model.scoring import Scorer
 from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
 from pipeline.inbox import ENDINGS, InboxFile, hash_file, list_inbox
-from pipeline.ledger import WAITING, Drop, LeaseLostError, Ledger
+from pipeline.ledger import LeaseLostError, Ledger
+from pipeline.ledger_schema import WAITING, Drop
 from pipeline.owner import Owner
+from pipeline.settling import Settling
 
 MAX_RETRY_SECONDS = 300.0
 
@@ -98,9 +101,7 @@ class Drops:
         self._scorer: Scorer | None = None
         self._events = events
         self._tries: dict[Hashable, int] = {}  # Of drops by id, of files that cannot be read by name.
-        self._first_seen: dict[bytes, tuple[str, float]] = {}
-        self._unsettled: dict[bytes, float] = {}  # When a file may have settled, by the monotonic clock.
-        self._growing: set[bytes] = set()
+        self._settling = Settling(config.settle_seconds)
         self._retry_read_at: dict[bytes, float] = {}
         self._files: dict[str, InboxFile] = {}  # By content.
         self._contents: dict[str, str] = {}  # By name; empty where it is not known yet.
@@ -135,7 +136,7 @@ class Drops:
         """The number of drops in each state, and of files that are not complete yet as ``unsettled``."""
         totals = self._ledger.totals()
         return {state: count.drops for state, count in totals.items() if count.drops} | {
-            "unsettled": len(self._unsettled)
+            "unsettled": self._settling.num_unsettled
         }
 
     def run_pass(self) -> None:
@@ -169,10 +170,7 @@ class Drops:
         Args:
             settling_once: Do not wait for files that have changed while we waited for them.
         """
-        now = time.monotonic()
-        moments = [
-            moment - now for key, moment in self._unsettled.items() if not (settling_once and key in self._growing)
-        ]
+        moments = self._settling.seconds_left(but_growing=settling_once)
         moments += [
             drop.retry_at - time.time()
             for drop in self._ledger.open_drops()
@@ -188,11 +186,12 @@ class Drops:
         wanted_again = self._ledger.wanted_again(
             model=self._model.fingerprint, options=self._options, rescore=self._config.rescore
         )
-        self._files, self._contents, self._unsettled = {}, {}, {}
+        self._files, self._contents = {}, {}
+        self._settling.begin({file.key for file in files})
         for file in files:
             signature, sha256 = hashed.get(file.key, ("", ""))
             if signature != file.signature:
-                sha256 = self._register(file) if self._has_settled(file) else ""
+                sha256 = self._register(file) if self._settling.has_settled(file) else ""
             elif sha256 in wanted_again:
                 self._enter(file, sha256, is_safe=True)
             self._contents[file.name] = sha256
@@ -200,22 +199,6 @@ class Drops:
                 self._files.setdefault(sha256, file)
         keys = {file.key for file in files}
         self._ledger.forget_files([key for key in hashed if key not in keys])
-        self._first_seen = {key: seen for key, seen in self._first_seen.items() if key in keys}
-
-    def _has_settled(self, file: InboxFile) -> bool:
-        """Whether a file has not changed for long enough, by the file system's clock or, if that is off, by our own."""
-        now = time.monotonic()
-        signature, since = self._first_seen.get(file.key, ("", now))
-        if signature != file.signature:
-            if signature:
-                self._growing.add(file.key)
-            since = now
-            self._first_seen[file.key] = (file.signature, now)
-        age = max(time.time() - file.changed_at, now - since)
-        if file.is_signalled or age >= self._config.settle_seconds:
-            return True
-        self._unsettled[file.key] = now + self._config.settle_seconds - age
-        return False
 
     def _register(self, file: InboxFile) -> str:
         """Hash a file and enter it in the ledger; returns the hash, or nothing where that is not possible now."""

@@ -32,8 +32,9 @@ class Predictor(Protocol):
 def full_batch(codes_BL: Codes, fill: int) -> Codes:
     """Add rows of the fill code until there are `BATCH_ROWS`.
 
-    A matrix product rounds differently in batches of different shapes. With one shape for all, a row's probabilities are the same to
-    the last bit however many rows come at once.
+    A matrix product rounds differently in batches of different shapes, and on some machines from row to row of a batch. With one shape for
+    all, a row's probabilities at some place of a batch are the same to the last bit whatever rows are beside it; the scorer begins its
+    batches at places that depend on the source alone.
 
     Returns:
         uint8 [`BATCH_ROWS`, L]; codes_BL itself where it is full.

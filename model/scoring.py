@@ -1,9 +1,9 @@
 """Scoring: one source in, one Parquet file of predictions out. The reader and the encoder are those of encoding. Needs no torch."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.parts import COUNTS, Part, PartFolder, PartJournal
+from model.part_writer import PartWriter, Scored, ScoreReport
+from model.parts import Part, PartFolder, PartJournal
 from model.predictor import Predictor, Probabilities
 from model.runfile import Model
+from model.score_options import ScoreOptions
 from pipeline.alphabet import Codes
 from pipeline.encoder import Encoder
-from pipeline.errors import InputError, UsageError
-from pipeline.parquet import ParquetSink
+from pipeline.errors import InputError
 from pipeline.publish import publish_file, staging, sync_folder
-from pipeline.quarantine import QuarantineWriter, check_law, check_share, is_quarantine
-from pipeline.reader import LABEL, RECORD, TEXT, CsvFormat, CsvReader, RowBlock, kept_name
-from pipeline.scanner import Place
+from pipeline.quarantine import check_law, check_share, is_quarantine
+from pipeline.reader import LABEL, RECORD, TEXT, CsvReader, RowBlock, kept_name
 from pipeline.source import Source
 
 FORMAT_VERSION = 1
@@ -32,81 +32,6 @@ METADATA_KEY = "charmill"
 PREDICT_ROWS = 16_384  # Rows are predicted in pieces of this size, whatever the reader's blocks are.
 _FAILED = ".failed.quarantine.parquet"
 PART_BYTES = 128 << 20  # What a kill can cost of a large drop, in text.
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreOptions:
-    """What a scores file contains.
-
-    Attributes:
-        csv_format: How the CSVs look; with a label, the accuracy is measured.
-        probabilities: Add the probabilities of all classes.
-        min_confidence: Add `abstained`, true below this confidence; None for no such column.
-        max_quarantined: Fail above this fraction.
-    """
-
-    csv_format: CsvFormat
-    probabilities: bool = False
-    min_confidence: float | None = None
-    max_quarantined: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
-            raise UsageError(f"--min-confidence {self.min_confidence:g}: expected 0 to 1")
-        clashes = [name for name in self.csv_format.keep if name in self.columns]
-        if clashes:
-            raise UsageError(
-                f"--keep {clashes[0]}: the scores have a column of that name themselves; rename it in the CSV or leave it out"
-            )
-
-    @property
-    def columns(self) -> list[str]:
-        """The output columns beside the kept ones, in order."""
-        return [
-            RECORD,
-            *([LABEL] if self.csv_format.label else []),
-            "prediction",
-            "confidence",
-            *(["probabilities"] if self.probabilities else []),
-            *(["abstained"] if self.min_confidence is not None else []),
-        ]
-
-    def schema(self, num_classes: int) -> pa.Schema:
-        """Of the scores file."""
-        types = {
-            RECORD: pa.int64(),
-            LABEL: pa.large_string(),
-            "prediction": pa.dictionary(pa.int32(), pa.string()),
-            "confidence": pa.float32(),
-            "probabilities": pa.list_(pa.field("element", pa.float32(), nullable=False), num_classes),
-            "abstained": pa.bool_(),
-        }
-        fields = [pa.field(name, types[name], nullable=False) for name in self.columns]
-        kept = [pa.field(name, pa.large_string(), nullable=False) for name in self.csv_format.keep]
-        return pa.schema([fields[0], *kept, *fields[1:]])
-
-
-@dataclass
-class ScoreReport:
-    """The law's numbers of one scored source, and where its outputs are."""
-
-    source: str
-    rows_in: int = 0
-    rows_scored: int = 0
-    rows_quarantined: int = 0
-    rows_correct: int = 0
-    rows_abstained: int = 0
-    rows_reused: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    outputs: list[str] = field(default_factory=list)
-
-    def reuse(self, part: Part) -> None:
-        """Count the rows of a part that was scored before."""
-        for name, count in part.counts.items():
-            setattr(self, name, getattr(self, name) + count)
-        self.rows_reused += part.counts["rows_in"]
-        for reason, count in part.reasons.items():
-            self.reasons[reason] = self.reasons.get(reason, 0) + count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +160,7 @@ class Scorer:
         finished = list(journal.parts) if journal is not None else []
         for part in finished:
             report.reuse(part)
-        output = _Output(folder, None if journal is None else len(finished), self._schema)
+        output = PartWriter(folder, None if journal is None else len(finished), self._schema)
         pieces = _Pieces()
         start = finished[-1].end if finished else None
         try:
@@ -250,7 +175,7 @@ class Scorer:
                         if journal is not None:
                             finished.append(output.finish(block.end))
                             journal.add(finished[-1])
-                            output = _Output(folder, len(finished), self._schema)
+                            output = PartWriter(folder, len(finished), self._schema)
                     on_block(report)
             self._flush(pieces, output, report, final=True)
             metadata = {METADATA_KEY: json.dumps(self._metadata(source, report))}
@@ -265,19 +190,19 @@ class Scorer:
             check_law(source.path, report.rows_in, pq.read_metadata(file).num_rows, report.rows_quarantined)
         return written
 
-    def _take(self, block: RowBlock, pieces: "_Pieces", output: "_Output", report: ScoreReport) -> None:
+    def _take(self, block: RowBlock, pieces: "_Pieces", output: PartWriter, report: ScoreReport) -> None:
         output.reject(block, report)
         if len(block.frame):
             pieces.add(self._encoder.encode(block.frame[TEXT]), block.frame.drop(TEXT))
         self._flush(pieces, output, report, final=False)
 
-    def _flush(self, pieces: "_Pieces", output: "_Output", report: ScoreReport, *, final: bool) -> None:
+    def _flush(self, pieces: "_Pieces", output: PartWriter, report: ScoreReport, *, final: bool) -> None:
         for codes_NL, frame in pieces.take(final=final):
             output.write(self._predict(codes_NL, frame), report)
 
-    def _assemble(self, parts: list[Part], folder: PartFolder) -> "_Output":
+    def _assemble(self, parts: list[Part], folder: PartFolder) -> PartWriter:
         """Join parts: since a Parquet file's bytes depend on its rows alone, it is as if there had been no parts."""
-        output = _Output(folder, None, self._schema)
+        output = PartWriter(folder, None, self._schema)
         index = self._schema.names.index("prediction")
         try:
             for part in parts:
@@ -292,7 +217,7 @@ class Scorer:
             raise
         return output
 
-    def _predict(self, codes_NL: Codes, frame: pl.DataFrame) -> "_Scored":
+    def _predict(self, codes_NL: Codes, frame: pl.DataFrame) -> Scored:
         probabilities_NK = self._predictor.predict(codes_NL)
         predicted = probabilities_NK.argmax(axis=1)
         confidence = probabilities_NK.max(axis=1)
@@ -314,7 +239,7 @@ class Scorer:
             columns["abstained"] = pa.array(abstained)
             num_abstained = int(abstained.sum())
         table = pa.table([columns[name] for name in self._schema.names], schema=self._schema)
-        return _Scored(table, num_correct, num_abstained)
+        return Scored(table, num_correct, num_abstained)
 
     def _metadata(self, source: Source, report: ScoreReport) -> dict[str, Any]:
         return {
@@ -328,63 +253,6 @@ class Scorer:
             "engine": self._predictor.name,
             "program_version": version("charmill"),
         }
-
-
-class _Output:
-    """The scores and the quarantine of a part, or of all (number None), while they are written."""
-
-    def __init__(self, folder: PartFolder, number: int | None, schema: pa.Schema) -> None:
-        self._folder = folder
-        self._number = number
-        self._counts = dict.fromkeys(COUNTS, 0)
-        self.scores_path, quarantine_path = folder.paths(number)
-        self._sink = ParquetSink(self.scores_path, schema)
-        self.quarantine = QuarantineWriter(quarantine_path)
-
-    def _count(self, report: ScoreReport, name: str, count: int) -> None:
-        self._counts[name] += count
-        setattr(report, name, getattr(report, name) + count)
-
-    def reject(self, block: RowBlock, report: ScoreReport) -> None:
-        """Count a block's records and quarantine those that are no rows."""
-        self._count(report, "rows_in", block.num_records)
-        self._count(report, "rows_quarantined", len(block.rejects))
-        for reject in block.rejects:
-            report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
-        self.quarantine.write(block.rejects)
-
-    def write(self, scored: "_Scored", report: ScoreReport) -> None:
-        """Write and count scored rows."""
-        self._sink.write(scored.table)
-        self._count(report, "rows_scored", len(scored.table))
-        self._count(report, "rows_correct", scored.num_correct)
-        self._count(report, "rows_abstained", scored.num_abstained)
-
-    def copy(self, table: pa.Table) -> None:
-        """Write rows that were counted before."""
-        self._sink.write(table)
-
-    def finish(self, end: Place | None) -> Part:
-        """Complete a part."""
-        self.close({})
-        return self._folder.describe(self._number or 0, end, self._counts, self.quarantine.reasons)
-
-    def close(self, metadata: Mapping[str, str]) -> Path | None:
-        """Complete both files; returns the quarantine's path where there is one."""
-        self._sink.close(metadata)
-        return self.quarantine.path if self.quarantine.close() else None
-
-    def abandon(self) -> None:
-        """Let go of both files without finishing them; for clean-up after an error."""
-        self._sink.abandon()
-        self.quarantine.abandon()
-
-
-@dataclass(frozen=True)
-class _Scored:
-    table: pa.Table
-    num_correct: int
-    num_abstained: int
 
 
 class _Pieces:

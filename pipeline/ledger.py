@@ -1,12 +1,5 @@
 """The ledger of drops: one SQLite file in the outbox that says what came, what became of it, and who is at work on it.
 
-A drop is its content: a row is unique by SHA-256 and model. The same bytes under another name get a row of their own, as a duplicate.
-
-    waiting ──> scoring ──> scored
-       ^  ^        │ └────> failed      it cannot be read, or not for now: exit_code says which
-       │  └────────┘ temporary trouble, an interrupt
-     gone                  taken away before it was scored; it waits again when it comes back
-
 Each change of state is one transaction. A process holds a drop by a lease that it renews while it works; whoever finds the lease run out,
 or its holder dead, takes the drop over, and the former holder's next write is refused (`LeaseLostError`).
 """
@@ -15,97 +8,26 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, MismatchError, TemporaryError
+from pipeline.ledger_schema import (
+    DUPLICATE,
+    FAILED,
+    FORMAT_VERSION,
+    GONE,
+    SCHEMA,
+    SCORED,
+    SCORING,
+    STATES,
+    WAITING,
+    Drop,
+    StateTotals,
+)
 
 LEDGER = "ledger.sqlite"
-FORMAT_VERSION = 1
 BUSY_SECONDS = 30.0
-
-WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE = "waiting", "scoring", "scored", "failed", "duplicate", "gone"
-STATES = (WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE)
-
-_SCHEMA = f"""
-CREATE TABLE drops (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,                        -- of the file in the inbox
-    bytes INTEGER NOT NULL,                    -- as stored
-    sha256 TEXT NOT NULL,                      -- of the stored bytes; empty while the file could not be read at all
-    state TEXT NOT NULL CHECK (state IN {STATES!r}),
-    model TEXT NOT NULL,                       -- fingerprint of the model that it is to be, or was, scored with
-    options TEXT NOT NULL,                     -- fingerprint of the flags that change the scores
-    attempts INTEGER NOT NULL DEFAULT 0,       -- how often somebody began to score it
-    rows_in INTEGER NOT NULL DEFAULT 0,
-    rows_scored INTEGER NOT NULL DEFAULT 0,
-    rows_quarantined INTEGER NOT NULL DEFAULT 0,
-    scores TEXT NOT NULL DEFAULT '',           -- file names in the outbox
-    quarantine TEXT NOT NULL DEFAULT '',
-    error TEXT NOT NULL DEFAULT '',
-    exit_code INTEGER NOT NULL DEFAULT 0,      -- of the error: 75 is temporary
-    duplicate_of INTEGER REFERENCES drops (id),
-    seen_at REAL NOT NULL,                     -- all times are seconds since 1970, UTC
-    started_at REAL,
-    finished_at REAL,
-    retry_at REAL NOT NULL DEFAULT 0,          -- not to be tried before
-    owner TEXT NOT NULL DEFAULT '',            -- who is scoring it
-    lease_until REAL NOT NULL DEFAULT 0
-) STRICT;
-CREATE UNIQUE INDEX drops_once ON drops (sha256, model) WHERE state <> 'duplicate' AND sha256 <> '';
-CREATE INDEX drops_by_name ON drops (name);
-CREATE TABLE parts (                           -- what is finished of a large drop that is being scored
-    drop_id INTEGER NOT NULL REFERENCES drops (id),
-    number INTEGER NOT NULL,
-    content TEXT NOT NULL,
-    PRIMARY KEY (drop_id, number)
-) STRICT;
-CREATE TABLE files (                           -- which content the inbox's files had when they were last hashed
-    name BLOB PRIMARY KEY,
-    signature TEXT NOT NULL,
-    sha256 TEXT NOT NULL
-) STRICT;
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drop:
-    """A row of the ledger; the columns are described in its schema."""
-
-    id: int
-    name: str
-    bytes: int
-    sha256: str
-    state: str
-    model: str
-    options: str
-    attempts: int
-    rows_in: int
-    rows_scored: int
-    rows_quarantined: int
-    scores: str
-    quarantine: str
-    error: str
-    exit_code: int
-    duplicate_of: int | None
-    seen_at: float
-    started_at: float | None
-    finished_at: float | None
-    retry_at: float
-    owner: str
-    lease_until: float
-
-
-@dataclass(frozen=True)
-class StateTotals:
-    """The drops of a state, counted; last is when the latest of them was finished, seconds since 1970."""
-
-    drops: int = 0
-    rows_in: int = 0
-    rows_scored: int = 0
-    rows_quarantined: int = 0
-    last: float | None = None
 
 
 class LeaseLostError(TemporaryError):
@@ -156,7 +78,7 @@ class Ledger:
     def _create(self) -> None:
         with self._transaction() as connection:
             if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.ledger import SCORED, StateTotals
+from pipeline.ledger_schema import SCORED, StateTotals
 
 _FIRST_LINE = "# HELP charmill_drops "
 

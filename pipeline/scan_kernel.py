@@ -25,7 +25,8 @@ REASONS = ("", "unclosed_quote", "bad_quote", "too_few_fields", "too_many_fields
 START, STOP, LINE, STATUS, LOOSE_QUOTES = range(5)
 RECORD_FIELDS = 5
 
-_LF, _CR, _QUOTE = 10, 13, 34
+LF, CR, QUOTE = 10, 13, 34
+
 _INCOMPLETE = -1
 _NOTHING, _CLOSES_WRONGLY, _STAYS_OPEN, _STAYS_OPEN_ON_LINE = range(
     4
@@ -35,7 +36,7 @@ _NOTHING, _CLOSES_WRONGLY, _STAYS_OPEN, _STAYS_OPEN_ON_LINE = range(
 @njit(nogil=True, cache=True)
 def _line_end(data: Bytes, position: int) -> int:
     """Find the next LF at or after position, or the end of the data."""
-    while position < data.shape[0] and data[position] != _LF:
+    while position < data.shape[0] and data[position] != LF:
         position += 1
     return position
 
@@ -73,7 +74,7 @@ def _scan_one(
     took_over = False
     first_line_end = -1  # The LF of the first physical line, once a quoted field has run past it.
     while True:
-        if position < end and data[position] == _QUOTE:
+        if position < end and data[position] == QUOTE:
             ran_past_line = False
             position += 1
             while True:
@@ -93,15 +94,15 @@ def _scan_one(
                     found = _STAYS_OPEN if ran_past_line else _STAYS_OPEN_ON_LINE
                     return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, found, position
                 byte = data[position]
-                if byte == _QUOTE:
+                if byte == QUOTE:
                     if position + 1 >= end and not final:
                         return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
-                    if position + 1 < end and data[position + 1] == _QUOTE:
+                    if position + 1 < end and data[position + 1] == QUOTE:
                         position += 2
                         continue
                     position += 1
                     break
-                if byte == _LF:
+                if byte == LF:
                     if first_line_end < 0:
                         first_line_end = position
                     ran_past_line = True
@@ -113,10 +114,10 @@ def _scan_one(
                         took_over = True
                         continue
                 position += 1
-            if position < end and data[position] != delimiter and data[position] != _LF:
-                if data[position] == _CR and position + 1 >= end and not final:
+            if position < end and data[position] != delimiter and data[position] != LF:
+                if data[position] == CR and position + 1 >= end and not final:
                     return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
-                if data[position] != _CR or (position + 1 < end and data[position + 1] != _LF):
+                if data[position] != CR or (position + 1 < end and data[position + 1] != LF):
                     if ran_past_line:
                         return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, _CLOSES_WRONGLY, position
                     position = _line_end(data, position)
@@ -126,11 +127,11 @@ def _scan_one(
                 position += 1
         else:
             field = position
-            while position < end and data[position] != delimiter and data[position] != _LF:
-                if data[position] == _QUOTE:
+            while position < end and data[position] != delimiter and data[position] != LF:
+                if data[position] == QUOTE:
                     loose_quotes += 1
                 position += 1
-            if field < position < end and data[position] == delimiter and data[position - 1] == _CR:
+            if field < position < end and data[position] == delimiter and data[position - 1] == CR:
                 loose_quotes += 1
         if position >= end and not final:
             return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
@@ -144,7 +145,7 @@ def _scan_one(
             known = _NOTHING
             position, num_fields, loose_quotes, first_line_end = start, 1, 0, -1
     length = position - start
-    if length > 0 and data[position - 1] == _CR:
+    if length > 0 and data[position - 1] == CR:
         length -= 1
     return position, (RECORD_TOO_LONG if length > max_bytes else OK), num_fields, loose_quotes, _NOTHING, 0
 
@@ -180,10 +181,10 @@ def _scan_clean(
     one = np.uint64(1)
     top = np.uint64(STEP - 1)
     while at + STEP <= end:
-        quotes = equal_bits(data, at, _QUOTE)
-        feeds = equal_bits(data, at, _LF)
+        quotes = equal_bits(data, at, QUOTE)
+        feeds = equal_bits(data, at, LF)
         delimiters = equal_bits(data, at, delimiter)
-        returns = equal_bits(data, at, _CR)
+        returns = equal_bits(data, at, CR)
         inside = prefix_xor(quotes) ^ within
         outside = ~inside
         delimiters &= outside
@@ -206,7 +207,7 @@ def _scan_clean(
             upto = ((one << bit) - one) & rest
             stop: Any = at + np.int64(bit)
             length = stop - position
-            if length > 0 and data[stop - 1] == _CR:
+            if length > 0 and data[stop - 1] == CR:
                 length -= 1
             if length > max_bytes or count == records.shape[0]:
                 return count, position, line, num_blank
@@ -285,13 +286,13 @@ def scan_records(
                 plain &= records[index, STATUS] == OK
             if position >= end or count == records.shape[0]:
                 break
-        if data[position] == _LF:
+        if data[position] == LF:
             position += 1
             line += 1
             plain = False
             continue
-        if data[position] == _CR and (
-            (position + 1 < end and data[position + 1] == _LF) or (position + 1 == end and final)
+        if data[position] == CR and (
+            (position + 1 < end and data[position + 1] == LF) or (position + 1 == end and final)
         ):
             position = min(position + 2, end)
             line += 1
@@ -305,77 +306,15 @@ def scan_records(
         if status == OK and num_fields > 0 and fields != num_fields:
             status = TOO_FEW_FIELDS if fields < num_fields else TOO_MANY_FIELDS
         records[count, START] = position
-        records[count, STOP] = stop - 1 if stop > position and data[stop - 1] == _CR else stop
+        records[count, STOP] = stop - 1 if stop > position and data[stop - 1] == CR else stop
         records[count, LINE] = line
         records[count, STATUS] = status
         records[count, LOOSE_QUOTES] = loose_quotes
         plain &= status == OK and loose_quotes == 0 and stop < end
         count += 1
         for index in range(position, stop):
-            if data[index] == _LF:
+            if data[index] == LF:
                 line += 1
         line += 1
         position = stop + 1 if stop < end else end
     return count, position, line, plain
-
-
-@njit(nogil=True, cache=True)
-def copy_records(data: Bytes, records: npt.NDArray[np.int64], delimiter: int, out: Bytes) -> int:
-    """Copy well-formed records into one piece that any CSV parser reads alike, each ended by LF.
-
-    Parsers disagree about a quote inside an unquoted field and about a CR at its end, so such a field is quoted and its quotes
-    doubled. A CR at the end of a record is its own, since the line ending was cut off, and in a record that is copied as it is it
-    needs another behind it that a parser may take for the line ending's.
-
-    Args:
-        data: uint8 [bytes].
-        records: int64 [N, RECORD_FIELDS], rows that `scan_records` wrote with STATUS OK.
-        delimiter: The byte between fields.
-        out: uint8 [at least the records' bytes + 2 for each + 3 for each loose quote], written.
-
-    Returns:
-        The number of bytes written.
-    """
-    filled = 0
-    for row in range(records.shape[0]):
-        position = records[row, START]
-        stop = records[row, STOP]
-        if records[row, LOOSE_QUOTES] == 0:
-            out[filled : filled + stop - position] = data[position:stop]
-            filled += stop - position
-            position = stop
-        while position < stop:
-            start = position
-            quoting = False
-            if data[position] == _QUOTE:
-                position += 1
-                while data[position] != _QUOTE or (position + 1 < stop and data[position + 1] == _QUOTE):
-                    position += 2 if data[position] == _QUOTE else 1
-                position += 1
-            else:
-                while position < stop and data[position] != delimiter:
-                    quoting |= data[position] == _QUOTE
-                    position += 1
-                quoting |= position > start and data[position - 1] == _CR
-            if quoting:
-                out[filled] = _QUOTE
-                filled += 1
-            for index in range(start, position):
-                out[filled] = data[index]
-                filled += 1
-                if quoting and data[index] == _QUOTE:
-                    out[filled] = _QUOTE
-                    filled += 1
-            if quoting:
-                out[filled] = _QUOTE
-                filled += 1
-            if position < stop:  # The delimiter; a record that ends with one has an empty last field.
-                out[filled] = delimiter
-                filled += 1
-                position += 1
-        if out[filled - 1] == _CR:
-            out[filled] = _CR
-            filled += 1
-        out[filled] = _LF
-        filled += 1
-    return filled

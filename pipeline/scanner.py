@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.copy_kernel import copy_records
 from pipeline.quarantine import INVALID_ENCODING
 from pipeline.scan_kernel import (
     LOOSE_QUOTES,
@@ -20,7 +21,6 @@ from pipeline.scan_kernel import (
     STATUS,
     STOP,
     Bytes,
-    copy_records,
     scan_records,
 )
 from pipeline.source import READ_BYTES, ByteStream

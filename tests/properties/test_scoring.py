@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from model import scoring
 from model.folded import FoldedPredictor
+from model.part_writer import ScoreReport
 from model.runfile import read_model, read_weights
-from model.scoring import ScoreOptions, Scorer, ScoreReport
+from model.score_options import ScoreOptions
+from model.scoring import Scorer
 from pipeline.errors import InputError
 from pipeline.reader import CsvFormat, CsvReader
 from pipeline.source import Source

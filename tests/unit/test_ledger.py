@@ -12,7 +12,8 @@ import pytest
 
 from pipeline import ledger as ledger_module
 from pipeline.errors import InputError, MismatchError, TemporaryError
-from pipeline.ledger import Drop, LeaseLostError, Ledger
+from pipeline.ledger import LeaseLostError, Ledger
+from pipeline.ledger_schema import Drop
 from pipeline.owner import Owner
 
 MODEL, OPTIONS = "m" * 16, "o" * 16

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from model.part_writer import ScoreReport
 from model.parts import COUNTS, Part, PartFolder, part_from_json
 from model.predictor import load_predictor
 from model.runfile import read_model
-from model.scoring import ScoreOptions, Scorer, ScoreReport
+from model.score_options import ScoreOptions
+from model.scoring import Scorer
 from pipeline import scanner
 from pipeline.reader import CsvFormat
 from pipeline.source import Source

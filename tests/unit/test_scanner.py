@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from pipeline.scan_kernel import LOOSE_QUOTES, RECORD_FIELDS, START, STOP, copy_records
+from pipeline.copy_kernel import copy_records
+from pipeline.scan_kernel import LOOSE_QUOTES, RECORD_FIELDS, START, STOP
 from pipeline.scanner import RecordScanner, is_utf8
 from tests import naive_scanner
 from tests.reading import scan_bytes

@@ -1,0 +1,97 @@
+"""The ledger's format on one page: its tables, and what a row of `drops` says. Anyone may import this.
+
+A row is unique by content (SHA-256) and model. The same bytes under another name get a row of their own, as a duplicate.
+
+    waiting ──> scoring ──> scored
+       ^  ^        │ └────> failed      it cannot be read, or not for now: exit_code says which
+       │  └────────┘ temporary trouble, an interrupt
+     gone                  taken away before it was scored; it waits again when it comes back
+
+Any change here bumps `FORMAT_VERSION`.
+"""
+
+from dataclasses import dataclass
+
+FORMAT_VERSION = 1
+
+WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE = "waiting", "scoring", "scored", "failed", "duplicate", "gone"
+STATES = (WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE)
+
+SCHEMA = f"""
+CREATE TABLE drops (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,                        -- of the file in the inbox
+    bytes INTEGER NOT NULL,                    -- as stored
+    sha256 TEXT NOT NULL,                      -- of the stored bytes; empty while the file could not be read at all
+    state TEXT NOT NULL CHECK (state IN {STATES!r}),
+    model TEXT NOT NULL,                       -- fingerprint of the model that it is to be, or was, scored with
+    options TEXT NOT NULL,                     -- fingerprint of the flags that change the scores
+    attempts INTEGER NOT NULL DEFAULT 0,       -- how often somebody began to score it
+    rows_in INTEGER NOT NULL DEFAULT 0,
+    rows_scored INTEGER NOT NULL DEFAULT 0,
+    rows_quarantined INTEGER NOT NULL DEFAULT 0,
+    scores TEXT NOT NULL DEFAULT '',           -- file names in the outbox
+    quarantine TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    exit_code INTEGER NOT NULL DEFAULT 0,      -- of the error: 75 is temporary
+    duplicate_of INTEGER REFERENCES drops (id),
+    seen_at REAL NOT NULL,                     -- all times are seconds since 1970, UTC
+    started_at REAL,
+    finished_at REAL,
+    retry_at REAL NOT NULL DEFAULT 0,          -- not to be tried before
+    owner TEXT NOT NULL DEFAULT '',            -- who is scoring it
+    lease_until REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX drops_once ON drops (sha256, model) WHERE state <> 'duplicate' AND sha256 <> '';
+CREATE INDEX drops_by_name ON drops (name);
+CREATE TABLE parts (                           -- what is finished of a large drop that is being scored
+    drop_id INTEGER NOT NULL REFERENCES drops (id),
+    number INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (drop_id, number)
+) STRICT;
+CREATE TABLE files (                           -- which content the inbox's files had when they were last hashed
+    name BLOB PRIMARY KEY,
+    signature TEXT NOT NULL,
+    sha256 TEXT NOT NULL
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """A row of the ledger; the columns are described in its schema."""
+
+    id: int
+    name: str
+    bytes: int
+    sha256: str
+    state: str
+    model: str
+    options: str
+    attempts: int
+    rows_in: int
+    rows_scored: int
+    rows_quarantined: int
+    scores: str
+    quarantine: str
+    error: str
+    exit_code: int
+    duplicate_of: int | None
+    seen_at: float
+    started_at: float | None
+    finished_at: float | None
+    retry_at: float
+    owner: str
+    lease_until: float
+
+
+@dataclass(frozen=True)
+class StateTotals:
+    """The drops of a state, counted; last is when the latest of them was finished, seconds since 1970."""
+
+    drops: int = 0
+    rows_in: int = 0
+    rows_scored: int = 0
+    rows_quarantined: int = 0
+    last: float | None = None
