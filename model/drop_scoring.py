@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 
 from model.part_writer import ScoreReport
 from model.parts import Part, PartFolder, part_from_json
-from model.scoring import METADATA_KEY, Scorer, quarantine_path
-from pipeline.errors import CharmillError, InputError, from_os_error
+from model.scoring import METADATA_KEY, Scorer, failed_quarantine_path, quarantine_path
+from pipeline.errors import CharmillError, InputError, TemporaryError, from_os_error
 from pipeline.inbox import COMPRESSED_ENDINGS, ENDINGS, InboxFile
 from pipeline.ledger import LeaseLostError, Ledger
-from pipeline.ledger_schema import SCORING, WAITING, Drop
+from pipeline.ledger_schema import Drop
 from pipeline.owner import Owner
 from pipeline.publish import sync_folder
+from pipeline.quarantine import is_quarantine
 from pipeline.source import Source
 
 WORK = ".work"
@@ -49,7 +50,7 @@ class ChangedError(Exception):
 
 def output_name(drop: Drop) -> str:
     """The name of a drop's scores: the drop's own, what was in it, and what scored it."""
-    stem = drop.name
+    stem = drop.name.replace("/", "_")  # No file is called so, but a ledger may say so.
     for ending in (*COMPRESSED_ENDINGS, *ENDINGS):
         if ending and stem.lower().endswith(ending):
             stem = stem[: -len(ending)]
@@ -78,10 +79,13 @@ class DropScorer:
 
     def _remove_rubbish(self) -> None:
         """Remove what was left by processes that were killed after the ledger's last entry of a drop."""
-        kept = {f"{_PREFIX}{drop.id}" for drop in self._ledger.drops() if drop.state in {WAITING, SCORING}}
-        for path in (self._outbox / WORK).glob(f"{_PREFIX}*"):
+        paths = list(
+            (self._outbox / WORK).glob(f"{_PREFIX}*")
+        )  # First, or a drop that comes meanwhile would seem to be rubbish.
+        kept = {f"{_PREFIX}{drop.id}" for drop in self._ledger.open_drops()}
+        for path in paths:
             if path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
 
     def score(self, file: InboxFile, drop: Drop, scorer: Scorer, events: Events) -> ScoreReport:
         """Score a drop that this process has claimed, and say so in the ledger.
@@ -93,28 +97,39 @@ class DropScorer:
         """
         work = self._outbox / WORK / f"{_PREFIX}{drop.id}"
         try:
-            work.mkdir(exist_ok=True)
-            sync_folder(work.parent)
+            if work.is_symlink() or not work.is_dir():
+                _remove(work)
+                work.mkdir()
+                sync_folder(work.parent)
         except OSError as error:
             raise from_os_error(error, "write", self._outbox) from error
-        journal = _Journal(self._ledger, drop, PartFolder(work, f"{self._owner.word}."), work)
+        journal = _Journal(self._ledger, drop, work, prefix=f"{self._owner.word}.")
         try:
             with self._kept_alive(drop), events.scoring(drop.name, drop.bytes) as show:
                 report = self._write_and_publish(file, drop, scorer, journal, show)
-        except CharmillError:
-            self._ledger.renew(
+        except (OSError, CharmillError) as error:
+            journal.remove_unfinished()
+            self._require_lease(
                 drop
             )  # Where another process has the drop now, that is the reason, whatever this looks like.
+            if isinstance(error, OSError):
+                raise from_os_error(error, "write", self._outbox) from error
             raise
-        except OSError as error:
-            self._ledger.renew(drop)
-            raise from_os_error(error, "write", self._outbox) from error
-        finally:
-            journal.remove_rubbish()
+        except BaseException:
+            journal.remove_unfinished()
+            raise
         quarantine = next((Path(output).name for output in report.outputs[1:]), "")
         self._ledger.finish(drop, {**_counts(report), "scores": output_name(drop), "quarantine": quarantine})
         shutil.rmtree(work, ignore_errors=True)
         return report
+
+    def _require_lease(self, drop: Drop) -> None:
+        try:
+            self._ledger.renew(drop)
+        except LeaseLostError:
+            raise
+        except CharmillError:
+            pass  # A disk too full even for the ledger says nothing about the lease.
 
     def _write_and_publish(
         self,
@@ -128,7 +143,7 @@ class DropScorer:
         try:
             written = scorer.write(source, journal.folder, lambda report: show(report, source.bytes_read), journal)
         except CharmillError as error:
-            if isinstance(error.__cause__, FileNotFoundError) and not file.path.exists():
+            if not error.retryable and not _is_same(source, drop):
                 raise ChangedError from error
             raise
         if source.sha256 != drop.sha256:
@@ -144,19 +159,16 @@ class DropScorer:
             raise
 
     def _require_ours(self, target: Path, drop: Drop) -> None:
-        """Refuse to replace a file that is not this drop's scores.
+        """Refuse to replace a file that is not this drop's.
 
         Raises:
-            InputError: There is something else.
+            TemporaryError: There is something else; once it is moved away, the drop can be scored.
         """
-        for path in (target, quarantine_path(target)):
-            if (
-                path.is_symlink()
-                or path.is_dir()
-                or (path == target and path.exists() and not self._overwrite and not _is_of(path, drop))
-            ):
-                raise InputError(
-                    f"{path}: the scores of {drop.name} would go there, but it is something else; move it away",
+        for path in (target, quarantine_path(target), failed_quarantine_path(target)):
+            is_ours = _is_of(path, drop) if path == target else is_quarantine(path)
+            if path.is_symlink() or path.is_dir() or (path.exists() and not is_ours and not self._overwrite):
+                raise TemporaryError(
+                    f"{path}: an output of {drop.name} would go there, but it is something else; move it away",
                     path=path,
                 )
 
@@ -166,17 +178,15 @@ class DropScorer:
         stopped = threading.Event()
 
         def renew() -> None:
-            ledger = Ledger(self._outbox, owner=self._owner.name, lease_seconds=self._lease_seconds)
-            try:
-                while not stopped.wait(self._lease_seconds / 3):
+            while not stopped.wait(self._lease_seconds / 3):
+                with suppress(
+                    CharmillError
+                ):  # The disk may be full for a moment; a lost lease is noticed where it matters.
+                    ledger = Ledger(self._outbox, owner=self._owner.name, lease_seconds=self._lease_seconds)
                     try:
                         ledger.renew(drop)
-                    except LeaseLostError:
-                        return  # The scoring thread finds out when it next writes.
-                    except CharmillError:
-                        continue  # The disk may be full for a moment; the lease has two more chances.
-            finally:
-                ledger.close()
+                    finally:
+                        ledger.close()
 
         thread = threading.Thread(target=renew, name="lease", daemon=True)
         thread.start()
@@ -205,16 +215,34 @@ def _is_of(path: Path, drop: Drop) -> bool:
         return False
 
 
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, whatever it is, and nothing that a link points to."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_same(source: Source, drop: Drop) -> bool:
+    """Whether a drop's file still has its content."""
+    try:
+        return source.hash_stored() == drop.sha256
+    except CharmillError:
+        return False
+
+
 class _Journal:
     """The parts of a drop, kept in the ledger; those of an earlier process too, where their files are whole."""
 
-    def __init__(self, ledger: Ledger, drop: Drop, folder: PartFolder, path: Path) -> None:
+    def __init__(self, ledger: Ledger, drop: Drop, path: Path, prefix: str) -> None:
         self._ledger = ledger
         self._drop = drop
         self._path = path
-        self.folder = folder
+        self._prefix = prefix
+        self.folder = PartFolder(path, prefix)
         self.parts = self._verified()
-        self.remove_rubbish()
+        self._remove_but_parts("")
 
     def _verified(self) -> list[Part]:
         parts: list[Part] = []
@@ -235,10 +263,13 @@ class _Journal:
         self._ledger.add_part(self._drop, part.number, json.dumps(content))
         self.parts.append(part)
 
-    def remove_rubbish(self) -> None:
-        """Remove all files of the drop that belong to no part."""
+    def remove_unfinished(self) -> None:
+        """Remove what this process wrote and did not finish. Others may have the drop by now, so nothing else is touched."""
+        self._remove_but_parts(self._prefix)
+
+    def _remove_but_parts(self, prefix: str) -> None:
         kept = {file.name for part in self.parts for file in (part.scores, part.quarantine) if file is not None}
         with suppress(OSError):
-            for path in self._path.iterdir():
+            for path in self._path.glob(f"{prefix}*"):
                 if path.name not in kept:
-                    path.unlink()
+                    _remove(path)

@@ -72,7 +72,7 @@ def part_from_json(content: dict[str, Any]) -> Part:
         quarantine=files[1],
         counts={name: int(content["counts"][name]) for name in COUNTS},
         reasons={str(reason): int(count) for reason, count in content["reasons"].items()},
-        end=Place(**content["end"]),
+        end=Place(**{name: int(value) for name, value in content["end"].items()}),
     )
 
 

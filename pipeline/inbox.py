@@ -5,6 +5,7 @@ import os
 import stat
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,15 +70,15 @@ def list_inbox(folder: Path, ready_suffix: str = "") -> list[InboxFile]:
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
         names = {entry.name for entry in found}
-        files = [
-            _describe(Path(entry.path), entry.stat(follow_symlinks=False), names, ready_suffix)
-            for entry in found
-            if is_drop_name(entry.name)
-        ]
+        files = []
+        for entry in found:
+            if is_drop_name(entry.name):
+                with suppress(FileNotFoundError):  # It may be taken away while we look.
+                    files.append(_describe(Path(entry.path), entry.stat(follow_symlinks=False), names, ready_suffix))
     except FileNotFoundError as error:
-        if not folder.exists():
-            raise UsageError(f"{folder}: there is no such inbox; make the folder, or name another --inbox") from error
-        return list_inbox(folder, ready_suffix)  # A file was taken away while we looked.
+        raise UsageError(
+            f"{folder}: there is no such inbox; make the folder, or name another --inbox", path=folder
+        ) from error
     except OSError as error:
         raise from_os_error(error, "read", folder) from error
     wanted = [file for file in files if file.is_signalled or not ready_suffix]

@@ -8,10 +8,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, MismatchError, TemporaryError
+from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
 from pipeline.ledger_schema import (
     DUPLICATE,
     FAILED,
@@ -28,6 +29,18 @@ from pipeline.ledger_schema import (
 
 LEDGER = "ledger.sqlite"
 BUSY_SECONDS = 30.0
+
+_NOT_ALLOWED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+_TEMPORARY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_COLUMNS = ", ".join(field.name for field in fields(Drop))
 
 
 class LeaseLostError(TemporaryError):
@@ -56,11 +69,7 @@ class Ledger:
         self._owner = owner
         self._lease_seconds = lease_seconds
         with self._errors():
-            mode = "?mode=ro" if read_only else ""
-            self._connection = sqlite3.connect(
-                f"{self.path.resolve().as_uri()}{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-            )
-            self._connection.row_factory = sqlite3.Row
+            self._connection = self._connect("?mode=ro" if read_only else "")
             if not read_only:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute(
@@ -74,6 +83,21 @@ class Ledger:
                 f"{self.path}: format_version is {version}, expected {FORMAT_VERSION}; use the charmill that made it, or another --outbox",
                 path=self.path,
             )
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        where = self.path.resolve().as_uri()
+        connection = sqlite3.connect(where + mode, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        try:
+            connection.execute("PRAGMA user_version")
+        except sqlite3.OperationalError:
+            connection.close()
+            if not mode or self.path.with_name(f"{LEDGER}-wal").exists():
+                raise
+            # Even to read, SQLite wants to write beside the file, unless it is told that nobody else does; with no log, nobody has.
+            connection = sqlite3.connect(f"{where}{mode}&immutable=1", uri=True, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+        return connection
 
     def _create(self) -> None:
         with self._transaction() as connection:
@@ -90,11 +114,17 @@ class Ledger:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise TemporaryError(
-                f"{self.path}: the ledger cannot be used now ({error}); run this again", path=self.path
-            ) from error
         except sqlite3.DatabaseError as error:
+            code = error.sqlite_errorcode & 0xFF if error.sqlite_errorcode is not None else sqlite3.SQLITE_CORRUPT
+            if code in _NOT_ALLOWED:
+                raise UsageError(
+                    f"{self.path}: the ledger may not be written ({error}); check the rights of its folder",
+                    path=self.path,
+                ) from error
+            if code in _TEMPORARY:
+                raise TemporaryError(
+                    f"{self.path}: the ledger cannot be used now ({error}); run this again", path=self.path
+                ) from error
             raise InputError(
                 f"{self.path}: the ledger is damaged ({error}); restore it from a backup, or move it away and every drop is scored again",
                 path=self.path,
@@ -113,7 +143,7 @@ class Ledger:
 
     def _select(self, where: str, *values: object) -> list[Drop]:
         with self._errors():
-            rows = self._connection.execute(f"SELECT * FROM drops WHERE {where}", values)  # noqa: S608  # words of our own
+            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM drops WHERE {where}", values)  # noqa: S608  # words of our own
             return [Drop(**row) for row in rows]
 
     def drops(self) -> list[Drop]:

@@ -43,7 +43,9 @@ CREATE TABLE drops (
     lease_until REAL NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX drops_once ON drops (sha256, model) WHERE state <> 'duplicate' AND sha256 <> '';
+CREATE INDEX drops_by_content ON drops (sha256);
 CREATE INDEX drops_by_name ON drops (name);
+CREATE INDEX drops_by_state ON drops (state);
 CREATE TABLE parts (                           -- what is finished of a large drop that is being scored
     drop_id INTEGER NOT NULL REFERENCES drops (id),
     number INTEGER NOT NULL,

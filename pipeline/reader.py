@@ -109,7 +109,7 @@ class CsvReader:
         self._format = csv_format
         self._block_bytes = block_bytes
         self._transcoder: Utf8Stream | None = None
-        self._offset_base = 0  # Stored offset of the UTF-8 stream's start, or of the block at hand when transcoding.
+        self._offset_base = 0  # Of the block at hand, in the file as stored.
 
     def blocks(self, start: Place | None = None) -> Generator[RowBlock, None, None]:
         """Read to the end. Whoever may stop before it closes the generator, and the source with it: see `contextlib.closing`.
@@ -141,8 +141,9 @@ class CsvReader:
                 frame, rejects = self._rows(block, names)
                 self._advance(block)
                 end = self._place(scanner)
-                yield RowBlock(frame=frame, rejects=rejects, num_records=len(block.table), place=place, end=end)
-                place = end
+                if len(block.table):
+                    yield RowBlock(frame=frame, rejects=rejects, num_records=len(block.table), place=place, end=end)
+                    place = end
             if self._format.columns and place.record == 0:
                 raise self._empty()
 
@@ -177,8 +178,11 @@ class CsvReader:
         return _Rejoined(head, stream)
 
     def _read_header(self, scanner: RecordScanner) -> list[str]:
-        block = scanner.read_header()
-        if block is None:
+        for block in scanner.blocks(max_records=1):
+            self._advance(block)
+            if len(block.table):
+                break
+        else:
             raise self._empty()
         raw = block.raw(0)
         if block.reasons:
@@ -188,7 +192,6 @@ class CsvReader:
                 path=self.source.path,
             )
         scanner.count_from_here()
-        self._advance(block)
         try:
             return next(csv.reader([raw.decode(UTF8)], delimiter=self._format.delimiter, strict=False))
         except csv.Error as error:
@@ -272,11 +275,11 @@ class CsvReader:
 
     def _rejects(self, block: Block, reasons: dict[int, str]) -> list[Reject]:
         rejects = []
-        offset = self._offset_base if self._transcoder else self._offset_base + block.offset
+        offset = self._offset_base
         before = 0
         for index in sorted(reasons):
             start = int(block.table[index, START])
-            offset += len(self._stored(block.data[before:start].tobytes()))
+            offset += self._stored_bytes(block, before, start)
             before = start
             rejects.append(
                 Reject(
@@ -290,12 +293,15 @@ class CsvReader:
             )
         return rejects
 
+    def _stored_bytes(self, block: Block, start: int, stop: int) -> int:
+        """How many bytes a part of a block has as stored."""
+        return len(self._transcoder.restore(block.data[start:stop].tobytes())) if self._transcoder else stop - start
+
     def _stored(self, utf8: bytes) -> bytes:
         return self._transcoder.restore(utf8) if self._transcoder else utf8
 
     def _advance(self, block: Block) -> None:
-        if self._transcoder is not None:
-            self._offset_base += len(self._stored(block.data.tobytes()))
+        self._offset_base += self._stored_bytes(block, 0, len(block.data))
 
 
 def _listed(names: list[str]) -> str:

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.copy_kernel import copy_records
+from pipeline.copy_kernel import copied_bytes, copy_records
 from pipeline.quarantine import INVALID_ENCODING
 from pipeline.scan_kernel import (
-    LOOSE_QUOTES,
     OK,
     REASONS,
     RECORD_FIELDS,
@@ -91,8 +90,7 @@ class Block:
         if self._plain:
             return self.data
         table = np.ascontiguousarray(self.table[self.well_formed])
-        capacity = int((table[:, STOP] - table[:, START] + 2 + 3 * table[:, LOOSE_QUOTES]).sum())
-        out = np.empty(capacity, np.uint8)
+        out = np.empty(copied_bytes(table), np.uint8)
         return out[: copy_records(self.data, table, delimiter, out)]
 
 
@@ -125,7 +123,7 @@ class RecordScanner:
         self._delimiter = delimiter
         self._max_record_bytes = max_record_bytes
         self._block_bytes = block_bytes
-        self._buffer = b""
+        self._buffer: Bytes = np.empty(0, np.uint8)
         self._start = 0  # Of what the buffer holds that was not scanned yet.
         self._ended = False
         self._line = 1
@@ -137,10 +135,6 @@ class RecordScanner:
     def place(self) -> Place:
         """Where the next block begins."""
         return Place(record=self._next_record, line=self._line, offset=self.offset)
-
-    def read_header(self) -> Block | None:
-        """Take the first record off the stream, whatever its number of fields; None where there is no record at all."""
-        return next(self._scan(capacity=1), None)
 
     def count_from_here(self) -> None:
         """Number the next record 0, as after a header."""
@@ -158,16 +152,18 @@ class RecordScanner:
         self._line, self._next_record = place.line, place.record
         return True
 
-    def blocks(self) -> Iterator[Block]:
-        """Scan to the end. Every record must have `num_fields` fields, unless that is 0."""
-        return self._scan(capacity=BLOCK_RECORDS)
+    def blocks(self, max_records: int | None = None) -> Iterator[Block]:
+        """Scan to the end. Every record must have `num_fields` fields, unless that is 0.
 
-    def _scan(self, capacity: int) -> Iterator[Block]:
+        Args:
+            max_records: In a block, by default `BLOCK_RECORDS`. There may be none, where there are only blank lines.
+        """
+        capacity = max_records or BLOCK_RECORDS
         window = self._block_bytes
         while True:
             self._fill(window)
             table = np.empty((capacity, RECORD_FIELDS), np.int64)
-            data = np.frombuffer(self._buffer, np.uint8)[self._start : self._start + window]
+            data = self._buffer[self._start : self._start + window]
             final = self._ended and self._start + window >= len(self._buffer)
             count, passed, line, plain = scan_records(
                 data, 0, self._line, final, self._delimiter, self.num_fields, self._max_record_bytes, table
@@ -189,21 +185,26 @@ class RecordScanner:
             self.offset += passed
             self._line = line
             self._next_record += count
-            if count:
-                yield block
+            yield block
 
     def _fill(self, num_bytes: int) -> None:
         """Read until the buffer holds so much that was not scanned, or the stream ends."""
-        wanted = num_bytes - (len(self._buffer) - self._start)
-        if wanted <= 0 or self._ended:
+        left = self._buffer[self._start :]
+        if len(left) >= num_bytes or self._ended:
             return
-        parts = [self._buffer[self._start :]]
-        while wanted > 0:
-            part = self._stream.read(max(wanted, READ_BYTES))
+        buffer = np.empty(num_bytes, np.uint8)
+        filled = len(left)
+        buffer[:filled] = left
+        while filled < num_bytes:
+            part = self._stream.read(min(num_bytes - filled, READ_BYTES))
             if not part:
                 self._ended = True
                 break
-            parts.append(part)
-            wanted -= len(part)
-        self._buffer = b"".join(parts)
+            if filled + len(part) > len(buffer):  # A transcoder may give more than was asked for.
+                buffer = np.concatenate([buffer[:filled], np.empty(len(part), np.uint8)])
+            buffer[filled : filled + len(part)] = np.frombuffer(part, np.uint8)
+            filled += len(part)
+        buffer = buffer[:filled]
+        buffer.flags.writeable = False
+        self._buffer = buffer
         self._start = 0

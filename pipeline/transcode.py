@@ -86,10 +86,12 @@ class Utf8Stream:
         """Give back the stored form of bytes that `read` returned, cut anywhere between characters.
 
         Where a codec has several forms of a character (the doubles of cp932, the shifts of UTF-7), they come in the form that the
-        codec writes.
+        codec writes. A character that a part cut out of its state does not have (after a broken shift) becomes the codec's question mark.
         """
         parts = _ESCAPED.split(utf8.decode(UTF8, "surrogatepass"))
         return b"".join(
-            bytes(ord(character) - 0xDC00 for character in part) if index % 2 else part.encode(self._encoding)
+            bytes(ord(character) - 0xDC00 for character in part)
+            if index % 2
+            else part.encode(self._encoding, "replace")
             for index, part in enumerate(parts)
         )

@@ -43,7 +43,22 @@ def long_csv_bytes() -> st.SearchStrategy[bytes]:
         st.integers(0, 70).map(lambda length: b"a" * length),
         st.integers(0, 70).map(lambda length: b'"' + b"b," * length + b'"'),
         st.sampled_from(
-            [b'"c\nd"', b'"e""f"', b'""', b'""""', b'"g\r\n\n"', b"h\r", b'5"', b'"i"j', b'"k', b"\xff", b'x","y', b""]
+            [
+                b'"c\nd"',
+                b'"e""f"',
+                b'""',
+                b'""""',
+                b'"g\r\n\n"',
+                b"h\r",
+                b'5"',
+                b'"i"j',
+                b'"k',
+                b'a"',
+                b"\r",
+                b"\xff",
+                b'x","y',
+                b"",
+            ]
         ),
     )
     ends = st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r\n", b"\n\n", b"\r", b"\r\r\n", b""])

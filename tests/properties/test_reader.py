@@ -4,12 +4,15 @@ import csv
 import io
 from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.copy_kernel import copied_bytes, copy_records
 from pipeline.errors import InputError
 from pipeline.reader import kept_name
+from pipeline.scanner import RecordScanner
 from pipeline.sniff import describe_foreign
 from tests import naive_scanner
 from tests.reading import read_bytes, scan_bytes
@@ -64,6 +67,20 @@ def test_scanner_equals_its_twin_with_any_delimiter(data: bytes, block_bytes: in
     scanned = scan_bytes(data, block_bytes, delimiter=delimiter, num_fields=2)
 
     assert scanned == [(record.start, record.line, record.raw, record.reason) for record in expected]
+
+
+@MANY
+@given(data=long_csv_bytes())
+@example(data=b'a",\r\r\n')
+@example(data=b'a",\r\r\n' * 3)
+def test_records_are_copied_within_the_bound(data: bytes) -> None:
+    scanner = RecordScanner(io.BytesIO(data), delimiter=ord(","), max_record_bytes=1 << 20)
+    for block in scanner.blocks():
+        table = block.table[block.well_formed]
+        for rows in (table, *(table[index : index + 1] for index in range(len(table)))):
+            bound = copied_bytes(rows)
+            out = np.full(bound + 100, ord("?"), np.uint8)
+            assert copy_records(block.data, rows, ord(","), out) <= bound
 
 
 @SOME

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from pipeline.copy_kernel import copy_records
+from pipeline.copy_kernel import copied_bytes, copy_records
 from pipeline.scan_kernel import LOOSE_QUOTES, RECORD_FIELDS, START, STOP
 from pipeline.scanner import RecordScanner, is_utf8
 from tests import naive_scanner
@@ -102,8 +102,7 @@ def test_a_stream_may_give_less_than_asked_for() -> None:
 
 def test_header_is_taken_off_and_records_are_numbered_behind_it() -> None:
     scanner = RecordScanner(io.BytesIO(b"\nh,i\na,b\n"), delimiter=ord(","), max_record_bytes=100, block_bytes=1000)
-    header = scanner.read_header()
-    assert header is not None
+    header = next(scanner.blocks(max_records=1))
     assert header.raw(0) == b"h,i"
     scanner.count_from_here()
     scanner.num_fields = 2
@@ -113,7 +112,7 @@ def test_header_is_taken_off_and_records_are_numbered_behind_it() -> None:
 
 def test_no_header_where_there_is_no_record() -> None:
     scanner = RecordScanner(io.BytesIO(b"\n\r\n"), delimiter=ord(","), max_record_bytes=100)
-    assert scanner.read_header() is None
+    assert [len(block.table) for block in scanner.blocks(max_records=1)] == [0]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +143,6 @@ def test_copied_records_are_quoted_where_parsers_disagree(record: bytes, loose_q
     data = np.frombuffer(b"xx" + record, np.uint8)
     table = np.zeros((1, RECORD_FIELDS), np.int64)
     table[0, [START, STOP, LOOSE_QUOTES]] = 2, len(data), loose_quotes
-    out = np.full(len(record) + 2 + 3 * loose_quotes, ord("?"), np.uint8)
+    out = np.full(copied_bytes(table), ord("?"), np.uint8)
     filled = copy_records(data, table, ord(","), out)
     assert out[:filled].tobytes() == copied
