@@ -4,12 +4,16 @@ Values come from the dataclass's defaults, then `--config FILE.toml`, then `CHAR
 numba or polars, so `--help` stays quick; jobs import what they need within `run`.
 """
 
+import io
 import os
 import signal
+import stat
 import sys
+import tempfile
 import tomllib
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import FrameType
@@ -33,13 +37,9 @@ _THREAD_VARIABLES = (
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class CommonConfig:
-    """Flags that every job takes."""
+class ShownConfig:
+    """Flags that every command takes."""
 
-    threads: int = 0
-    "Threads to use; 0 for all cores."
-    overwrite: bool = False
-    "Replace what is in the place of an output already."
     config: Path | None = None
     "A TOML file with values for these flags, at its top level or in a table named like the job."
     log: Literal["text", "json"] = "text"
@@ -48,6 +48,17 @@ class CommonConfig:
     "Print the result as one JSON object instead of a table."
     debug: bool = False
     "Show the traceback of an error."
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CommonConfig(ShownConfig):
+    """Flags that every job takes."""
+
+    threads: int = 0
+    "Threads to use; 0 for all cores."
+    overwrite: bool = False
+    "Replace what is in the place of an output already."
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -88,7 +99,7 @@ class Config(Protocol):
     """What a job's config has in common with all others."""
 
     @property
-    def common(self) -> CommonConfig:
+    def common(self) -> ShownConfig:
         """The common flags."""
         ...
 
@@ -114,11 +125,14 @@ def run_command(
     """
     given = sys.argv[1:] if tokens is None else tokens
     signal.signal(signal.SIGTERM, _interrupt)
+    _settle_streams()
     try:
         config = parse(name, config_type, given)
         if config is None:
             return
-        _limit_threads(config.common.num_threads)
+        if isinstance(config.common, CommonConfig):
+            _limit_threads(config.common.num_threads)
+            _settle_kernel_cache()
         try:
             _print(run(config), config, render)
         except CharmillError as error:
@@ -209,6 +223,41 @@ def _limit_threads(count: int) -> None:
     # Threads that spin while they wait starve each other where another process wants the cores too: with one beside it, a training step
     # on 2 cores took 40 to 60 ms like this and 160 to 210 ms spinning. On cores of its own, sleeping costs 4 % (ngram) to 25 % (charcnn).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _settle_streams() -> None:
+    """Let there be standard streams to write to, which take any character: a service may have none, or an ASCII locale."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # for the life of the process
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _settle_kernel_cache() -> None:
+    """Tell Numba where to keep compiled kernels if neither the packages' folder nor the home can be written, as for a service's user.
+
+    The folder in the temporary directory must be this user's alone, since what is in it is run.
+    """
+    packages = Path(__file__).parent.parent / "pipeline"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    if "NUMBA_CACHE_DIR" in os.environ or _can_write(packages / "__pycache__") or _can_write(home / "numba"):
+        return
+    folder = Path(tempfile.gettempdir()) / f"charmill-kernels-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        folder = Path(tempfile.mkdtemp(prefix="charmill-kernels-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether a folder can be written, or made."""
+    while not folder.exists() and folder.parent != folder:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

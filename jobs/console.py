@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import structlog
@@ -35,9 +35,19 @@ def make_log(form: str) -> Any:
             structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S", utc=is_json),
             *([_head_first, structlog.processors.JSONRenderer()] if is_json else [_text_line]),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_StderrLogger,
     )
     return structlog.get_logger()
+
+
+class _StderrLogger:
+    """Writes lines to standard error, and goes on where nobody reads it any more: the work matters more than its log."""
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    info = warning = error = msg
 
 
 def _head_first(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +58,14 @@ def _text_line(_logger: object, _method: str, event: MutableMapping[str, Any]) -
     """Time, what happened, and the figures in the order in which they were given; the same on every line, so columns can be cut."""
     time_of_day, title = event.pop("timestamp"), event.pop("event")
     event.pop("level")
-    return "  ".join([f"{time_of_day} {title}", *(f"{name} {_figure(value)}" for name, value in event.items())])
+    return one_line(
+        "  ".join([f"{time_of_day} {title}", *(f"{name} {_figure(value)}" for name, value in event.items())])
+    )
+
+
+def one_line(text: str) -> str:
+    """Text from outside, such as a file name, with nothing in it that a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _figure(value: Any) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 
 from cyclopts import Parameter
 
-from jobs.command import CommonConfig
+from jobs.command import ShownConfig
 from pipeline.errors import UsageError
+
+_NAME_WIDTH = 60
 
 
 @Parameter(name="*")
@@ -20,7 +22,7 @@ class StatusConfig:
     "The folder that python -m jobs.drops writes to."
     last: int = 30
     "Lines to show, of the latest drops; 0 for all."
-    common: CommonConfig = field(default_factory=CommonConfig)
+    common: ShownConfig = field(default_factory=ShownConfig)
 
     def __post_init__(self) -> None:
         if self.last < 0:
@@ -61,19 +63,19 @@ def run(config: StatusConfig) -> dict[str, Any]:
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import columns, table
+    from jobs.console import columns, one_line, table
 
     shown = report["drops"][-report["last"] :]
     lines = [
         {
-            "drop": _one_line(drop["name"]),
+            "drop": _short(one_line(drop["name"]), _NAME_WIDTH),
             "state": drop["state"],
             "rows in": drop["rows_in"],
             "scored": drop["rows_scored"],
             "quarantined": drop["rows_quarantined"],
             "model": drop["model"][:8],
             "age": _age(drop["age_seconds"]),
-            "remark": _remark(drop),
+            "remark": one_line(_remark(drop)),
         }
         for drop in shown
     ]
@@ -93,15 +95,14 @@ def render(report: dict[str, Any]) -> str:
 def _remark(drop: dict[str, Any]) -> str:
     if drop["error"]:
         attempts = f" (attempt {drop['attempts']})" if drop["attempts"] > 1 else ""
-        return _one_line(drop["error"]) + attempts
+        return f"{drop['error']}{attempts}"
     if drop["duplicate_of"] is not None:
         return f"the same bytes as drop {drop['duplicate_of']}"
     return str(drop["scores"])
 
 
-def _one_line(text: str) -> str:
-    """Text from outside with nothing in it that a terminal would obey."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _age(seconds: float) -> str:

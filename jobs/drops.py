@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from model.runfile import Model
     from model.scoring import Scorer
 
-LOOK_SECONDS = 10.0  # A network file system may not tell of changes, so the inbox is listed so often in any case.
 _TICK_MILLISECONDS = 1000
 
 
@@ -48,7 +47,9 @@ class DropsJobConfig:
     ready_suffix: str = ""
     "With .done: NAME.csv counts as complete as soon as there is a file NAME.csv.done, and not before."
     rescore: bool = False
-    "Score once more what was scored with another model or other flags, or failed with them."
+    "Score once more what was scored with another model or other flags; see also --retry-failed."
+    retry_failed: bool = False
+    "Try once more what failed because of what is in it, as after a flag was mended; other failures are tried again in any case."
     max_attempts: int = 5
     "Attempts at a drop that meets temporary trouble, such as a full disk, before it is left to the next run."
     retry_seconds: float = 1.0
@@ -98,12 +99,14 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
     from pipeline.prometheus import require_metrics_file
 
     started = time.monotonic()
+    stopped = _Stopped() if config.watch else None
     settings = DropsConfig(
         inbox=config.inbox,
         outbox=config.outbox,
         settle_seconds=config.settle,
         ready_suffix=config.ready_suffix,
         rescore=config.rescore,
+        retry_failed=config.retry_failed,
         max_attempts=config.max_attempts,
         retry_seconds=config.retry_seconds,
         lease_seconds=config.lease,
@@ -114,17 +117,21 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
     if config.metrics is not None:
         require_metrics_file(config.metrics, overwrite=config.common.overwrite)
     options = config.scoring.fingerprint(config.reading)
-    drops = Drops(settings, model, options, lambda model: _load(config, model), _Console(config.common.log))
+    console = _Console(config.common.log)
+    drops = Drops(settings, model, options, lambda model: _load(config, model), console)
     try:
         try:
-            _watch(drops, config) if config.watch else _once(drops, config)
+            if stopped is None:
+                _once(drops, config, console)
+            else:
+                _watch(drops, config, console, stopped)
         finally:
             states = drops.states()
-            _write_metrics(config)
+            _write_metrics(config, console)
     finally:
         drops.close()
-    report = _summary(drops.report, states, model) | {"seconds": round(time.monotonic() - started, 3)}
-    if drops.report.errors:
+    report = _summary(drops, states) | {"seconds": round(time.monotonic() - started, 3)}
+    if drops.report.errors and not config.watch:
         raise _failure(config, drops.report, report)
     return report
 
@@ -137,30 +144,33 @@ def _load(config: DropsJobConfig, model: "Model") -> "Scorer":
     return Scorer(model, predictor, config.scoring.options(config.reading, model), num_threads=num_threads)
 
 
-def _once(drops: "Drops", config: DropsJobConfig) -> None:
+def _once(drops: "Drops", config: DropsJobConfig, console: _Console) -> None:
     """Score what is there. Waits for what has not settled yet, and for second attempts, but not for files that keep growing."""
     while True:
         drops.run_pass()
-        _write_metrics(config)
+        _write_metrics(config, console)
         due = drops.seconds_until_due(settling_once=True)
         if due is None:
             return
         time.sleep(due)
 
 
-def _watch(drops: "Drops", config: DropsJobConfig) -> None:
-    """Score what comes until SIGTERM, which ends it well, or Ctrl-C."""
-    from watchfiles import watch
+class _Stopped(threading.Event):
+    """Set by SIGTERM, which also interrupts whatever is going on."""
 
-    from model.runfile import read_model
+    def __init__(self) -> None:
+        super().__init__()
+        signal.signal(signal.SIGTERM, self._stop)
 
-    stopped = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopped.set()
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.set()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+
+def _watch(drops: "Drops", config: DropsJobConfig, console: _Console, stopped: _Stopped) -> None:
+    """Score what comes until SIGTERM, which ends it well, or Ctrl-C. Trouble is noted, and tried again at the next look."""
+    from watchfiles import watch
+
     try:
         look_at = 0.0
         ticks = watch(
@@ -173,33 +183,52 @@ def _watch(drops: "Drops", config: DropsJobConfig) -> None:
         )
         while True:
             if time.monotonic() >= look_at:
-                drops.use_model(read_model(config.run))
-                drops.run_pass()
-                drops.report.outputs.clear()  # These would grow for ever, and the ledger has them.
-                drops.report.errors.clear()
-                _write_metrics(config)
-                due = drops.seconds_until_due(settling_once=False)
-                look_at = time.monotonic() + min(LOOK_SECONDS, LOOK_SECONDS if due is None else due)
+                look_at = time.monotonic() + _look(drops, config, console)
             if next(ticks):
                 look_at = 0.0
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopIteration):
         if not stopped.is_set():
             raise
 
 
-def _write_metrics(config: DropsJobConfig) -> None:
+def _look(drops: "Drops", config: DropsJobConfig, console: _Console) -> float:
+    """Take up a new model, score what is there, and return after how many seconds to look again."""
+    from model.drops import LOOK_SECONDS
+    from model.runfile import read_model
+
+    due: float | None = None
+    try:
+        drops.use_model(read_model(config.run))
+        drops.run_pass()
+        due = drops.seconds_until_due(settling_once=False)
+    except (
+        CharmillError
+    ) as error:  # The disk is full, the model is just being replaced, the inbox is gone for a moment.
+        console.note(str(error), tried_again_in=f"{LOOK_SECONDS:g} s")
+    drops.report.outputs.clear()  # These would grow for ever, and the ledger has them.
+    drops.report.errors.clear()
+    _write_metrics(config, console)
+    return LOOK_SECONDS if due is None else min(LOOK_SECONDS, due)
+
+
+def _write_metrics(config: DropsJobConfig, console: _Console) -> None:
     from pipeline.ledger import Ledger
     from pipeline.prometheus import metrics_text
     from pipeline.publish import replace_file
 
-    if config.metrics is not None:
+    if config.metrics is None:
+        return
+    try:
         ledger = Ledger(config.outbox, read_only=True)
         text = metrics_text(ledger.totals(), time.time())
         ledger.close()
-        replace_file(config.metrics, lambda file: file.write(text.encode()))
+        replace_file(config.metrics, lambda file: file.write(text.encode()), is_shared=True)
+    except CharmillError as error:  # Scores are worth more than figures about them.
+        console.note(f"no metrics were written: {error}")
 
 
-def _summary(done: "DropsReport", states: dict[str, int], model: "Model") -> dict[str, Any]:
+def _summary(drops: "Drops", states: dict[str, int]) -> dict[str, Any]:
+    done = drops.report
     return {
         "rows_in": done.rows_in,
         "rows_out": done.rows_scored,
@@ -208,7 +237,7 @@ def _summary(done: "DropsReport", states: dict[str, int], model: "Model") -> dic
         "scored": done.scored,
         "failed": done.failed,
         "drops": states,
-        "model": model.fingerprint,
+        "model": drops.model.fingerprint,
         "outputs": done.outputs,
     }
 

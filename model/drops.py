@@ -11,13 +11,15 @@ from model.part_writer import ScoreReport
 from model.runfile import Model
 from model.scoring import Scorer
 from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
-from pipeline.inbox import ENDINGS, InboxFile, hash_file, list_inbox
+from pipeline.inbox import InboxFile, hash_file, is_drop_name, list_inbox
 from pipeline.ledger import LeaseLostError, Ledger
 from pipeline.ledger_schema import WAITING, Drop
 from pipeline.owner import Owner
 from pipeline.settling import Settling
 
 MAX_RETRY_SECONDS = 300.0
+MAX_SECONDS = 86_400.0
+LOOK_SECONDS = 10.0  # A network file system may not tell of changes, so a daemon lists the inbox so often in any case.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class DropsConfig:
         settle_seconds: A file counts as complete when it has not changed for so long.
         ready_suffix: Where not empty, NAME counts as complete when there is a file NAME + ready_suffix, and not before.
         rescore: Score once more what was scored with another model or other flags.
+        retry_failed: Try once more what failed before.
         max_attempts: Temporary trouble with one drop is tried so often.
         retry_seconds: The pause before the second attempt; it doubles each time.
         lease_seconds: A process that gives no sign for so long loses its drop to another.
@@ -41,21 +44,23 @@ class DropsConfig:
     settle_seconds: float = 5.0
     ready_suffix: str = ""
     rescore: bool = False
+    retry_failed: bool = False
     max_attempts: int = 5
     retry_seconds: float = 1.0
     lease_seconds: float = 30.0
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.settle_seconds < 0:
-            raise UsageError(f"--settle {self.settle_seconds:g}: expected 0 or more seconds")
+        for flag, seconds, least in (
+            ("--settle", self.settle_seconds, 0.0),
+            ("--retry-seconds", self.retry_seconds, 0.0),
+            ("--lease", self.lease_seconds, 1.0),
+        ):
+            if not least <= seconds <= MAX_SECONDS:
+                raise UsageError(f"{flag} {seconds:g}: expected {least:g} to {MAX_SECONDS:g} seconds")
         if self.max_attempts < 1:
             raise UsageError(f"--max-attempts {self.max_attempts}: expected 1 or more")
-        if self.retry_seconds < 0:
-            raise UsageError(f"--retry-seconds {self.retry_seconds:g}: expected 0 or more seconds")
-        if self.lease_seconds < 1:
-            raise UsageError(f"--lease {self.lease_seconds:g}: expected 1 second or more")
-        if "/" in self.ready_suffix or self.ready_suffix.lower().endswith(ENDINGS):
+        if "/" in self.ready_suffix or (self.ready_suffix and is_drop_name(f"a.csv{self.ready_suffix}")):
             raise UsageError(f"--ready-suffix {self.ready_suffix!r}: expected an ending such as .done")
         if self.inbox.resolve() == self.outbox.resolve():
             raise UsageError(f"--outbox {self.outbox}: it is the inbox; name another folder", path=self.outbox)
@@ -96,6 +101,7 @@ class Drops:
         self.report = DropsReport()
         self._config = config
         self._model = model
+        self._may_rescore = config.rescore
         self._options = options
         self._make_scorer = make_scorer
         self._scorer: Scorer | None = None
@@ -104,14 +110,21 @@ class Drops:
         self._settling = Settling(config.settle_seconds)
         self._retry_read_at: dict[bytes, float] = {}
         self._files: dict[str, InboxFile] = {}  # By content.
+        self._order: dict[str, int] = {}  # Of the contents, as listed.
         self._contents: dict[str, str] = {}  # By name; empty where it is not known yet.
+        list_inbox(config.inbox)  # Nothing is made for an inbox that is not there.
+        work = config.outbox / WORK
         try:
-            (config.outbox / WORK).mkdir(parents=True, exist_ok=True)
-            self._owner = Owner(config.outbox / WORK)
+            if work.is_symlink():
+                raise UsageError(
+                    f"{work}: it is a link, and drops would be worked on elsewhere; move it away", path=work
+                )
+            work.mkdir(parents=True, exist_ok=True)
+            self._owner = Owner(work)
         except OSError as error:
             raise from_os_error(error, "write", config.outbox) from error
         self._ledger = Ledger(config.outbox, owner=self._owner.name, lease_seconds=config.lease_seconds)
-        self._ledger.revive()
+        self._ledger.revive(all_failed=config.retry_failed)
         self._owner.sweep()
         self._drop_scorer = DropScorer(
             config.outbox,
@@ -130,7 +143,13 @@ class Drops:
         """Score with another model from now on, if it is another."""
         if model.fingerprint != self._model.fingerprint:
             self._model, self._scorer = model, None
+            self._may_rescore = self._config.rescore
             self._events.note("the model has changed", model=model.fingerprint)
+
+    @property
+    def model(self) -> Model:
+        """The model in use."""
+        return self._model
 
     def states(self) -> dict[str, int]:
         """The number of drops in each state, and of files that are not complete yet as ``unsettled``."""
@@ -146,15 +165,19 @@ class Drops:
             CharmillError: The inbox cannot be read, the outbox cannot be written, or the model cannot be loaded.
         """
         self._look()
+        # Once for each model: two processes with other flags would else score each other's drops for ever.
+        self._may_rescore = False
         open_drops = self._ledger.open_drops()
-        contents = {drop.sha256 for drop in open_drops}
-        for sha256, file in self._files.items():
-            if sha256 in contents:
-                drop = self._ledger.claim(
-                    sha256, model=self._model.fingerprint, options=self._options, is_dead=self._owner.is_dead
-                )
-                if drop is not None:
-                    self._score(file, drop)
+        attempts = {drop.sha256: drop.attempts for drop in open_drops}
+        # What was begun least often comes first, so that a drop that kills its process does not keep the others from being scored.
+        for sha256 in sorted(
+            attempts.keys() & self._files.keys(), key=lambda sha256: (attempts[sha256], self._order[sha256])
+        ):
+            drop = self._ledger.claim(
+                sha256, model=self._model.fingerprint, options=self._options, is_dead=self._owner.is_dead
+            )
+            if drop is not None:
+                self._score(self._files[sha256], drop)
         for drop in open_drops:
             content = self._contents.get(drop.name)
             if (
@@ -184,7 +207,7 @@ class Drops:
         files = list_inbox(self._config.inbox, self._config.ready_suffix)
         hashed = self._ledger.hashed_files()
         wanted_again = self._ledger.wanted_again(
-            model=self._model.fingerprint, options=self._options, rescore=self._config.rescore
+            model=self._model.fingerprint, options=self._options, rescore=self._may_rescore
         )
         self._files, self._contents = {}, {}
         self._settling.begin({file.key for file in files})
@@ -197,6 +220,7 @@ class Drops:
             self._contents[file.name] = sha256
             if sha256:
                 self._files.setdefault(sha256, file)
+        self._order = {sha256: index for index, sha256 in enumerate(self._files)}
         keys = {file.key for file in files}
         self._ledger.forget_files([key for key in hashed if key not in keys])
 
@@ -222,7 +246,7 @@ class Drops:
             sha256=sha256,
             model=self._model.fingerprint,
             options=self._options,
-            rescore=self._config.rescore,
+            rescore=self._may_rescore,
             file=(file.key, file.signature) if is_safe else None,
         )
 
@@ -248,7 +272,7 @@ class Drops:
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         if tries >= self._config.max_attempts:
             return None
-        return time.time() + min(MAX_RETRY_SECONDS, self._config.retry_seconds * 2.0 ** (tries - 1))
+        return time.time() + min(MAX_RETRY_SECONDS, self._config.retry_seconds * 2.0 ** min(tries - 1, 20))
 
     def _score(self, file: InboxFile, drop: Drop) -> None:
         """Score a claimed drop and enter in the ledger what became of it."""

@@ -264,11 +264,16 @@ class Ledger:
             )
         return self._select("id = ?", drop_id)[0]
 
-    def revive(self) -> None:
-        """Let drops that failed for temporary reasons wait again, as when a new process begins."""
+    def revive(self, *, all_failed: bool = False) -> None:
+        """Let drops wait again that failed for other reasons than what is in them, as when a new process begins.
+
+        Args:
+            all_failed: The others too.
+        """
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE drops SET state = 'waiting', retry_at = 0 WHERE state = 'failed' AND exit_code = 75"
+                "UPDATE drops SET state = 'waiting' WHERE state = 'failed' AND (exit_code <> ? OR ?)",
+                (InputError.exit_code, all_failed),
             )
             connection.execute("UPDATE drops SET retry_at = 0 WHERE state = 'waiting'")
 

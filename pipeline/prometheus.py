@@ -39,10 +39,12 @@ def require_metrics_file(path: Path, *, overwrite: bool) -> None:
     """Refuse to write metrics over a file that holds none.
 
     Raises:
-        UsageError: The path is a folder, or another file.
+        UsageError: The path is a folder or another file, or its folder is missing.
     """
     if path.is_dir():
         raise UsageError(f"{path}: it is a folder; --metrics names a file", path=path)
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: --metrics: its folder is not there; make it, or name another file", path=path)
     if path.exists() and not overwrite and path.stat().st_size:
         with path.open("rb") as file:
             if file.read(len(_FIRST_LINE)) != _FIRST_LINE.encode():

@@ -225,6 +225,31 @@ def test_a_daemon_scores_what_comes(tmp_path: Path) -> None:
     assert b'"scored": 3' in shown
 
 
+def test_a_daemon_outlives_trouble(tmp_path: Path) -> None:
+    inbox, outbox, run = tmp_path / "in", tmp_path / "out", tmp_path / "run"
+    inbox.mkdir()
+    shutil.copytree(shared_run(), run)
+    given = [token if token != shared_run() else run for token in tokens(inbox, outbox, "--watch", "--json")]
+    process = start("drops", *given, prelude="from model import drops\ndrops.LOOK_SECONDS = 0.1")
+    deadline = time.monotonic() + 60
+    while not (outbox / "ledger.sqlite").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    (run / "model.json").rename(run / "away.json")
+    make_csv(inbox / "a.csv", 30)
+    time.sleep(1.5)
+    assert process.poll() is None
+    assert published(outbox) == {}
+    (run / "away.json").rename(run / "model.json")
+    while not published(outbox) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert b"model.json is missing" in said
+    assert len(published(outbox)) == 1
+
+
 def test_no_space_is_tried_again_and_then_left_to_the_next_run(whole: Path, tmp_path: Path) -> None:
     """RLIMIT_FSIZE stands in for a full disk: the ledger is smaller than the limit, the scores of the big drop are not."""
     choose = random.Random(2)

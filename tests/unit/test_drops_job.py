@@ -4,9 +4,14 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +24,7 @@ from model.drop_scoring import DropScorer
 from model.runfile import read_model
 from pipeline.errors import TemporaryError
 from pipeline.inbox import hash_file
-from tests.commands import Done, call, call_here
+from tests.commands import ROOT, Done, call, call_here, environment
 from tests.datasets import make_csv, shared_run
 from tests.drops import fill, ledger, published, tokens
 
@@ -200,11 +205,106 @@ def test_a_foreign_file_is_not_replaced(capsys: pytest.CaptureFixture[str], inbo
     outbox.mkdir()
     (outbox / names[0]).write_text("precious")
     (outbox / names[1]).symlink_to(outbox.parent / "elsewhere.parquet")
-    done = _run(capsys, inbox, outbox)
-    assert done.code == 65
+    done = _run(capsys, inbox, outbox, "--max-attempts", 2)
+    assert done.code == 75
     assert (outbox / names[0]).read_text() == "precious"
     assert not (outbox.parent / "elsewhere.parquet").exists()
     assert "it is something else; move it away" in ledger(outbox, "error")[0][0]
+    for name in names:
+        (outbox / name).unlink()
+    assert _run(capsys, inbox, outbox).report["scored"] == 2
+
+
+@pytest.mark.parametrize("ending", [".quarantine.parquet", ".failed.quarantine.parquet"])
+def test_a_foreign_file_in_the_place_of_a_quarantine_is_not_replaced(
+    capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path, ending: str
+) -> None:
+    _run(capsys, inbox, outbox)
+    names = [name.removesuffix(".parquet") for name in published(outbox) if "quarantine" not in name]
+    for path in outbox.glob("*.quarantine.parquet"):
+        path.unlink()
+    (outbox / f"{names[0]}{ending}").write_text("precious")
+    (outbox.parent / "elsewhere").write_text("precious")
+    (outbox / f"{names[1]}{ending}").symlink_to(outbox.parent / "elsewhere")
+    flags = ["--rescore", "--keep", "title", "--max-quarantined", 0, "--max-attempts", 1]
+    assert _run(capsys, inbox, outbox, *flags).code == 75
+    assert (outbox / f"{names[0]}{ending}").read_text() == "precious"
+    assert (outbox.parent / "elsewhere").read_text() == "precious"
+
+
+def test_nothing_in_the_ledger_or_the_work_folder_leads_elsewhere(
+    capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path, tmp_path: Path
+) -> None:
+    _run(capsys, inbox, outbox)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "thesis.txt").write_text("precious")
+    with closing(sqlite3.connect(outbox / "ledger.sqlite")) as connection, connection:
+        connection.execute("UPDATE drops SET state = 'waiting', name = '../escaped.csv' WHERE name = 'drop0.csv'")
+        (number,) = connection.execute("SELECT id FROM drops WHERE name = '../escaped.csv'").fetchone()
+    (outbox / ".work" / f"drop-{number}").symlink_to(elsewhere)
+    (outbox / ".work" / "drop-99").symlink_to(elsewhere)
+    assert _run(capsys, inbox, outbox).report["scored"] == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out", "elsewhere"}
+    assert [path.name for path in elsewhere.iterdir()] == ["thesis.txt"]
+    assert any(path.name.startswith(".._escaped-") for path in outbox.iterdir())
+    shutil.rmtree(outbox / ".work")
+    (outbox / ".work").symlink_to(elsewhere)
+    assert _run(capsys, inbox, outbox).code == 2
+    assert [path.name for path in elsewhere.iterdir()] == ["thesis.txt"]
+
+
+def test_a_drop_damaged_while_it_is_read_is_not_held_against_its_content(
+    capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = inbox / "packed.csv.gz"
+    whole = gzip.compress((inbox / "drop0.csv").read_bytes() + b"tools,awl\n")
+    path.write_bytes(whole)
+    score = DropScorer.score
+
+    def cut(self: Any, file: Any, *args: Any) -> Any:
+        if file.path == path:
+            path.write_bytes(whole[:-20])
+        return score(self, file, *args)
+
+    monkeypatch.setattr(DropScorer, "score", cut)
+    done = _run(capsys, inbox, outbox)
+    assert done.code == 65  # The damaged file is a drop of its own, and that fails.
+    monkeypatch.undo()
+    path.write_bytes(whole)
+    done = _run(capsys, inbox, outbox)
+    assert (done.code, done.report["scored"]) == (0, 1)
+
+
+def test_what_failed_is_tried_again_when_asked(capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path) -> None:
+    (inbox / "c.csv").write_text("label,title\n" + "bad\n" * 5 + "tools,chisel\n")
+    assert _run(capsys, inbox, outbox).code == 65
+    assert _run(capsys, inbox, outbox, "--max-quarantined", 1).report["scored"] == 0
+    done = _run(capsys, inbox, outbox, "--max-quarantined", 1, "--retry-failed")
+    assert (done.code, done.report["scored"]) == (0, 1)
+
+
+def test_a_drop_that_kills_its_process_does_not_keep_the_others_waiting(
+    capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path
+) -> None:
+    deadly = (
+        "import os\nfrom model.drop_scoring import DropScorer\nscore = DropScorer.score\n"
+        "DropScorer.score = lambda self, file, *a: os._exit(9) if file.name == 'drop0.csv' else score(self, file, *a)"
+    )
+    for _ in range(3):
+        assert call("drops", *tokens(inbox, outbox, "--json"), prelude=deadly).code == 9
+    assert ledger(outbox, "name", "state")[:2] == [("drop0.csv", "scoring"), ("drop1.csv", "scored")]
+
+
+def test_it_runs_without_streams_and_without_a_place_for_kernels(inbox: Path, outbox: Path, tmp_path: Path) -> None:
+    (inbox / "\U0001f600 \n.csv").write_text("label,title\ntools,chisel\n")
+    given = " ".join(shlex.quote(str(token)) for token in tokens(inbox, outbox))
+    for streams, code in (("<&- >&- 2>&-", 0), ("2>/dev/full", 0)):
+        command = f"{shlex.quote(sys.executable)} -m jobs.drops {given} {streams}"
+        env = environment({"PYTHONIOENCODING": "ascii", "TMPDIR": str(tmp_path)})
+        done = subprocess.run(command, shell=True, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+    assert [state for (state,) in ledger(outbox, "state")].count("scored") == 3
 
 
 def test_a_growing_file_waits_and_does_not_hold_up_the_run(
@@ -294,6 +394,10 @@ def test_status_as_a_command(capsys: pytest.CaptureFixture[str], inbox: Path, ou
         (["--max-attempts", 0], "--max-attempts 0: expected 1 or more"),
         (["--ready-suffix", ".csv"], "--ready-suffix '.csv'"),
         (["--lease", 0], "--lease 0: expected"),
+        (["--lease", "inf"], "--lease inf: expected"),
+        (["--lease", "nan"], "--lease nan: expected"),
+        (["--ready-suffix", ".gz"], "--ready-suffix '.gz'"),
+        (["--metrics", "nowhere/x.prom"], "nowhere/x.prom: --metrics: its folder is not there"),
         (["--keep", "prediction"], "--keep prediction"),
     ],
 )

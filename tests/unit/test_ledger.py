@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import ledger as ledger_module
-from pipeline.errors import InputError, MismatchError, TemporaryError
+from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
 from pipeline.ledger import LeaseLostError, Ledger
 from pipeline.ledger_schema import Drop
 from pipeline.owner import Owner
@@ -182,6 +182,13 @@ def test_what_failed_for_good_stays_so(ours: Ledger) -> None:
     assert _claimed(ours, options="p" * 16).error == ""
 
 
+def test_all_that_failed_can_be_tried_again(ours: Ledger) -> None:
+    _register(ours)
+    ours.fail(_claimed(ours), {"error": "bad", "exit_code": 65})
+    ours.revive(all_failed=True)
+    assert _claimed(ours).attempts == 2
+
+
 def test_what_was_gone_waits_again_when_it_comes_back(ours: Ledger) -> None:
     _register(ours)
     ours.mark_gone(1)
@@ -221,8 +228,23 @@ def test_a_reader_changes_nothing(tmp_path: Path, ours: Ledger) -> None:
     _register(ours)
     reader = Ledger(tmp_path, read_only=True)
     assert _states(reader) == [("a.csv", "waiting")]
-    with pytest.raises(TemporaryError, match="readonly"):
+    with pytest.raises(UsageError, match=r"may not be written.*readonly"):
         _register(reader, "b.csv")
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE drops", "ALTER TABLE drops RENAME COLUMN rows_in TO other"])
+def test_a_ledger_of_another_shape_is_damaged(tmp_path: Path, ours: Ledger, statement: str) -> None:
+    ours._connection.execute("DROP INDEX drops_once")
+    ours._connection.execute(statement)
+    ours.close()
+    with pytest.raises(InputError, match="the ledger is damaged"):
+        Ledger(tmp_path).drops()
+
+
+def test_a_column_more_does_no_harm(ours: Ledger) -> None:
+    ours._connection.execute("ALTER TABLE drops ADD COLUMN note TEXT")
+    _register(ours)
+    assert _claim(ours) is not None
 
 
 def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
