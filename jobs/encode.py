@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class EncodeConfig:
     """Turn labelled CSVs into a dataset: shards of codes to train from, and a quarantine of what could not be used.
 
-    A killed job, run again, goes on from its finished shards; with --split random or standard input it starts again.
+    A killed job, run again, goes on from its finished shards; with --split random or a pipe it starts again.
     """
 
     csv: CsvPaths
@@ -131,15 +131,18 @@ def run(config: EncodeConfig) -> dict[str, Any]:
     from pipeline.progress import PROGRESS
     from pipeline.publish import publish_folder, staging
     from pipeline.source import find_sources
+    from pipeline.target import beside, remove_stale_quarantine
 
     started = time.monotonic()
     sources = find_sources(config.csv)
     with staging(config.out, progress=PROGRESS) as stage:
+        stale = beside(config.out)  # Once it is published, the folder one is in may be gone.
         plan = _make_plan(config, sources)
         num_bytes = sum(source.size_bytes for source in plan.sources)
         with metered(config.common.log, "encode", num_bytes) as meter, _noted_if_kept(stage / PROGRESS, meter):
             if plan.base is not None and not plan.sources:
                 meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
+                remove_stale_quarantine(stale)
                 return _report(config, plan, plan.base.manifest, None, started)
             builder = start_build(plan.build, stage, plan.sources, plan.base)
             if builder.rows_reused or builder.num_shards_reused:
@@ -151,6 +154,7 @@ def run(config: EncodeConfig) -> dict[str, Any]:
             manifest = _encode(config, plan, builder, meter, started)
             _require_target(config, plan.base)  # Something may have come there meanwhile.
             publish_folder(builder.folder, config.out)
+            remove_stale_quarantine(stale)
     return _report(config, plan, manifest, builder, started)
 
 

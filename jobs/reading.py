@@ -55,5 +55,15 @@ class ReadingConfig:
 
 
 def split_names(names: str) -> tuple[str, ...]:
-    """Split names at commas; a name that contains one is quoted as in a CSV."""
-    return tuple(next(csv.reader([names]), []))
+    """Split names at commas; a name that contains one, or a line break, is quoted as in a CSV.
+
+    Raises:
+        UsageError: They are no such list.
+    """
+    try:
+        return tuple(next(csv.reader([names]), []))
+    except csv.Error as error:
+        raise UsageError(
+            f"{names!r}: expected names with commas between, got a line break outside of quotes; "
+            "put a name that has one in double quotes"
+        ) from error

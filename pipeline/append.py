@@ -12,7 +12,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from pipeline.alphabet import Profile, get_profile, require_same_profile
-from pipeline.errors import InputError, MismatchError, TemporaryError
+from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
 from pipeline.manifest import FILE_KINDS, QUARANTINE, TRAIN, VALID, Manifest, SourceEntry, SplitEntry, read_manifest
 from pipeline.publish import sync_folder
 from pipeline.quarantine import QuarantineWriter, count_rejects, read_rejects
@@ -164,12 +164,17 @@ def choose_additions(sources: Sequence[Source], base: Base | None) -> Additions:
     """Leave out what is in the dataset already, by content.
 
     Raises:
-        UsageError: A source cannot be read.
+        UsageError: A source cannot be read, or not twice.
     """
     entries: Sequence[SourceEntry] = base.manifest.sources if base else ()
     have, names = {entry.sha256 for entry in entries}, {entry.name for entry in entries}
     additions = Additions([], [], [])
     for source in sources:
+        if not source.is_file:
+            raise UsageError(
+                f"{source.path}: --append reads its inputs twice, which a pipe cannot; save it as a file and name that",
+                path=source.path,
+            )
         sha256 = source.hash_stored()
         if sha256 in have:
             additions.skipped.append(source.name)

@@ -20,7 +20,7 @@ from pipeline.quarantine import QuarantineWriter, check_law, check_share
 from pipeline.reader import LABEL, RECORD, TEXT, CsvFormat, CsvReader, RowBlock
 from pipeline.scanner import Place
 from pipeline.shards import ROWS_SCHEMA, ShardWriter
-from pipeline.source import STDIN, Source
+from pipeline.source import Source
 from pipeline.split import make_splitter
 
 
@@ -260,7 +260,7 @@ def _check_dataset(where: str, manifest: Manifest, quarantine: QuarantineWriter)
 def start_build(config: BuildConfig, stage: Path, sources: Sequence[Source], base: Base | None) -> DatasetBuilder:
     """A builder that goes on where a killed one stopped, if it was to build the same, or else one that starts.
 
-    Standard input cannot be read again, and the random split deals rows only at the end; both always start.
+    A pipe cannot be read again, and the random split deals rows only at the end; both always start.
 
     Args:
         config: What to make.
@@ -269,7 +269,7 @@ def start_build(config: BuildConfig, stage: Path, sources: Sequence[Source], bas
         base: The dataset to add to.
     """
     fingerprint = ""
-    if config.split.method == "hash" and not any(source.path == STDIN for source in sources):
+    if config.split.method == "hash" and all(source.is_file for source in sources):
         fingerprint = fingerprint_of(
             {
                 "format_version": FORMAT_VERSION,

@@ -151,7 +151,7 @@ def read_manifest(folder: Path) -> Manifest:
             shards=[entry_from_json(ShardEntry, shard) for shard in content["shards"]],
         )
         for name in manifest.file_names:
-            _require_plain_name(name)
+            require_plain_name(name)
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     return manifest
@@ -165,7 +165,12 @@ def entry_from_json(kind: type[T], content: dict[str, Any]) -> T:
     return kind(**{field.name: content[field.name] for field in fields(kind)})
 
 
-def _require_plain_name(name: str) -> None:
+def require_plain_name(name: str) -> None:
+    """Refuse a name that leads out of the folder it is in.
+
+    Raises:
+        ValueError: It does.
+    """
     if Path(name).name != name or name in {"", ".", ".."}:
         raise ValueError(f"the file name {name!r} leaves the folder")
 

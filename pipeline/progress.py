@@ -4,21 +4,24 @@ The file names what is finished (shards, rejects, sources as far as they were re
 blocks from which the reading goes on. Nothing is believed: whoever finds the file compares all that it names. What is there beside
 it is cleared. Used by the builder only.
 
-The first line is the SHA-256 of the rest, which is JSON.
+The first line is the SHA-256 of the rest, which is JSON. A file that is well hashed and still says what no charmill would have said is not
+believed either.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
-from pipeline.manifest import ShardEntry, SourceEntry, entry_from_json
+from pipeline.manifest import FILE_KINDS, TRAIN, VALID, ShardEntry, SourceEntry, require_plain_name
 from pipeline.publish import replace_file
-from pipeline.quarantine import Reject, read_rejects
+from pipeline.quarantine import Reject, is_quarantine, read_rejects
 from pipeline.scanner import Place
 from pipeline.shards import sha256_of
 from pipeline.source import Source
@@ -28,7 +31,7 @@ PROGRESS_VERSION = 1
 DATASET, SCRATCH = "dataset", "scratch"
 """The subfolders of a staging folder: what will be published, and provisional label ids."""
 
-_PART, _PART_ENDING = "rejects-", ".parquet"
+_PART = re.compile(r"rejects-([0-9]{6,18})\.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,19 @@ class Progress:
     prefix: StoredBytes
     parts: list[StoredBytes]
 
+    def __post_init__(self) -> None:
+        for shard in self.shards:
+            for kind in FILE_KINDS:
+                require_plain_name(getattr(shard, kind))
+        parts_are_named = all(_PART.fullmatch(part.name) for part in self.parts)
+        shards_are_whole = all(
+            shard.split in {TRAIN, VALID} and shard.bytes.keys() == shard.sha256.keys() == FILE_KINDS.keys()
+            for shard in self.shards
+        )
+        mark_is_known = 0 <= self.mark.source <= len(self.sources) and self.mark.rows.keys() == {TRAIN, VALID}
+        if not (parts_are_named and shards_are_whole and mark_is_known):
+            raise ValueError("no build writes such a progress file")
+
     def write(self, stage: Path) -> None:
         """Replace the progress file, durably."""
         content = json.dumps({"format_version": PROGRESS_VERSION, **asdict(self)}).encode()
@@ -105,7 +121,7 @@ class Progress:
     @property
     def last_part(self) -> int:
         """The highest number of a file of rejects: the next one must have another name, since this is still read."""
-        return max((int(part.name[len(_PART) : -len(_PART_ENDING)]) for part in self.parts), default=0)
+        return max((int(_PART.sub(r"\1", part.name)) for part in self.parts), default=0)
 
     def files(self, stage: Path) -> list[Path]:
         """All that the next run needs in the staging folder."""
@@ -121,7 +137,11 @@ class Progress:
 
     def fits(self, stage: Path, sources: Sequence[Source]) -> bool:
         """Whether all that was finished, and all that was read, is still the same to the last byte."""
+        if len(self.sources) >= len(sources):
+            return False
         if not all(_is_same(path, stored) for path, stored in chain(self.shard_files(stage), self.part_files(stage))):
+            return False
+        if not all(is_quarantine(path) for path, _ in self.part_files(stage)):
             return False
         done, current = sources[: len(self.sources)], sources[len(self.sources)]
         return current.hash_stored(self.prefix.bytes) == self.prefix.sha256 and all(
@@ -132,34 +152,57 @@ class Progress:
 
 def part_name(number: int) -> str:
     """The name of a file of rejects in the staging folder."""
-    return f"{_PART}{number:06d}{_PART_ENDING}"
+    return f"rejects-{number:06d}.parquet"
 
 
 def _is_same(path: Path, stored: StoredBytes) -> bool:
-    return path.is_file() and path.stat().st_size == stored.bytes and sha256_of(path) == stored.sha256
+    try:
+        return path.is_file() and path.stat().st_size == stored.bytes and sha256_of(path) == stored.sha256
+    except (OSError, ValueError):  # It cannot be read, or its name is none.
+        return False
 
 
 def read_progress(stage: Path, fingerprint: str) -> Progress | None:
-    """Read what an earlier run left; None where there is nothing, it is damaged, or it was another run."""
+    """Read what an earlier run left; None where there is nothing, it is damaged or makes no sense, or it was another run."""
     try:
         digest, _, content = (stage / PROGRESS).read_bytes().partition(b"\n")
     except OSError:
         return None
     if hashlib.sha256(content).hexdigest().encode() != digest:
         return None
-    stored: dict[str, Any] = json.loads(content)
-    if (stored["format_version"], stored["fingerprint"]) != (PROGRESS_VERSION, fingerprint):
+    try:
+        stored = json.loads(content)
+        if (_typed(int, stored.pop("format_version")), stored["fingerprint"]) != (PROGRESS_VERSION, fingerprint):
+            return None
+        progress: Progress = _typed(Progress, stored)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    mark, place = stored["mark"], stored["mark"]["place"]
-    return Progress(
-        fingerprint=fingerprint,
-        mark=Mark(**{**mark, "place": Place(**place) if place else None}),
-        shards=[entry_from_json(ShardEntry, shard) for shard in stored["shards"]],
-        labels=stored["labels"],
-        sources=[entry_from_json(SourceEntry, source) for source in stored["sources"]],
-        prefix=StoredBytes(**stored["prefix"]),
-        parts=[StoredBytes(**part) for part in stored["parts"]],
-    )
+    return progress
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """Rebuild what `dataclasses.asdict` and JSON made of a value of that type; all types are compared, since JSON has its own.
+
+    Raises:
+        TypeError: It is of another type.
+        ValueError: A dataclass has other fields.
+    """
+    of, arguments = get_origin(kind), get_args(kind)
+    if of is UnionType:  # Something or None.
+        return None if value is None else _typed(arguments[0], value)
+    expected = dict if is_dataclass(kind) else of or kind
+    if type(value) is not expected:
+        raise TypeError(f"expected {expected.__name__}, got {type(value).__name__}")
+    if of is list:
+        return [_typed(arguments[0], entry) for entry in value]
+    if of is dict:
+        return {name: _typed(arguments[1], entry) for name, entry in value.items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        if value.keys() != hints.keys():
+            raise ValueError(f"expected {sorted(hints)}, got {sorted(value)}")
+        return kind(**{name: _typed(hint, value[name]) for name, hint in hints.items()})
+    return value
 
 
 def fingerprint_of(content: dict[str, Any]) -> str:

@@ -40,16 +40,20 @@ def write_durably(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def replace_file(path: Path, write: Callable[[BinaryIO], object], *, is_shared: bool = False) -> None:
     """Write a file so that a reader sees the old one or the new one, whole, whatever happens in between.
 
-    For files of which only one process is the writer: the temporary name is fixed.
+    Args:
+        path: The file.
+        write: Writes its content.
+        is_shared: Several processes may write it at once. Otherwise the temporary name is fixed, and what a kill leaves is used again.
 
     Raises:
         CharmillError: The disk is full, or the folder may not be written; the old file is still there.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial" if is_shared else f".{path.name}.partial")
     try:
+        temporary.unlink(missing_ok=True)  # It may be a link.
         write_durably(temporary, write)
         temporary.replace(path)
         sync_folder(path.parent)
@@ -70,25 +74,48 @@ def staging(target: Path, *, progress: str = "") -> Iterator[Path]:
 
     Raises:
         TemporaryError: Another process is writing the same target, or the disk is full.
-        UsageError: The folder may not be written.
+        UsageError: The folder may not be written, something else is in its place, or the target is the root of all folders.
     """
     where = Path(os.path.realpath(target))  # A link keeps pointing there, and . has a name.
+    if not where.name:
+        raise UsageError(f"{target}: it is the root of all folders; name a path below it", path=target)
     folder = where.with_name(f".{where.name}.partial")
     try:
         with ExitStack() as stack:
             try:
+                _require_ours(folder, target, progress)
                 folder.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(_held(folder / _LOCK, target))
                 stack.enter_context(_removed_afterwards(folder, progress))
                 if not _has_progress(folder, progress):
                     clear_stage(folder)
             except (FileNotFoundError, FileExistsError) as error:
-                if folder.is_file():
-                    raise
                 raise _busy(target) from error  # The other one is just removing its folder.
             yield folder
     except OSError as error:
         raise from_os_error(error, "write", target) from error
+
+
+def _require_ours(folder: Path, target: Path, progress: str) -> None:
+    """Refuse to clear what charmill did not make: the lock is a staging folder's first entry and its last.
+
+    Raises:
+        UsageError: Something else is there.
+    """
+    if folder.is_symlink():
+        found = "a link"
+    elif folder.is_dir():
+        entries = {entry.name for entry in folder.iterdir()}
+        if not entries or not {_LOCK, progress}.isdisjoint(entries):
+            return
+        found = f"a folder with {min(entries)!r} and no {_LOCK} in it"
+    elif folder.exists():
+        found = "a file"
+    else:
+        return
+    raise UsageError(
+        f"{target}: cannot write: {folder} would be its staging folder, but it is {found}; move it away", path=folder
+    )
 
 
 @contextmanager
@@ -117,7 +144,7 @@ def _remove(folder: Path) -> None:
     """Remove a staging folder, its lock last: as soon as that is gone, the next process may be building under the same names."""
     with suppress(OSError):
         clear_stage(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder)
 
 
 @contextmanager

@@ -121,7 +121,9 @@ def require_no_foreign_file(path: Path, *, overwrite: bool) -> None:
 
 
 def is_quarantine(path: Path) -> bool:
-    """Whether a file is a quarantine."""
+    """Whether there is a file, and it is a quarantine."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return bool(pq.read_schema(file).equals(SCHEMA))

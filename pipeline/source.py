@@ -88,6 +88,11 @@ class Source:
         self._counting: CountingStream | None = None
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file, which can be read again; a pipe cannot, and it may have a path, as ``/dev/fd/63``."""
+        return self.path != STDIN and Path(self.path).is_file()
+
+    @property
     def size_bytes(self) -> int:
         """The stored size in bytes, 0 where it is not known beforehand (a pipe)."""
         return 0 if self.path == STDIN else Path(self.path).stat().st_size

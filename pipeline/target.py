@@ -1,12 +1,15 @@
 """What may be at the place of a new dataset, and what is kept there of a build that failed. Used by the encode job."""
 
 import json
+import re
 from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.manifest import FILE_KINDS, MANIFEST, QUARANTINE, TRAIN, VALID, Manifest
 from pipeline.publish import publish_file, sync_folder
-from pipeline.quarantine import QuarantineWriter, require_no_foreign_file
+from pipeline.quarantine import QuarantineWriter, is_quarantine, require_no_foreign_file
+
+_SHARD_FILE = re.compile(rf"({TRAIN}|{VALID})-[0-9]{{5,}}\.({'|'.join(map(re.escape, FILE_KINDS.values()))})")
 
 
 def require_free_folder(folder: Path, *, overwrite: bool) -> None:
@@ -33,7 +36,8 @@ def require_free_folder(folder: Path, *, overwrite: bool) -> None:
             f"{folder}: --overwrite replaces a dataset only, and there is no {MANIFEST} of one; name another --out or move it away",
             path=folder,
         )
-    require_no_foreign_file(beside(folder), overwrite=False)
+    for path in (folder / QUARANTINE, beside(folder)):
+        require_no_foreign_file(path, overwrite=False)
 
 
 def require_only_dataset(folder: Path, manifest: Manifest) -> None:
@@ -68,10 +72,7 @@ def is_free(folder: Path) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    prefix, _, kind = name.partition(".")
-    return name in {MANIFEST, QUARANTINE} or (
-        prefix.rpartition("-")[0] in {TRAIN, VALID} and kind in FILE_KINDS.values()
-    )
+    return name in {MANIFEST, QUARANTINE} or _SHARD_FILE.fullmatch(name) is not None
 
 
 def _is_dataset(folder: Path) -> bool:
@@ -89,6 +90,13 @@ def _is_dataset(folder: Path) -> bool:
 def beside(folder: Path) -> Path:
     """Where the quarantine of a build goes that failed to replace the dataset in a folder."""
     return folder.absolute().with_name(f"{folder.absolute().name}.{QUARANTINE}")
+
+
+def remove_stale_quarantine(path: Path) -> None:
+    """Remove, durably, the quarantine that an earlier build left `beside` its folder; to be called when a later one succeeded."""
+    if path.is_file() and is_quarantine(path):
+        path.unlink()
+        sync_folder(path.parent)
 
 
 def keep_quarantine(quarantine: QuarantineWriter, target: Path) -> Path | None:

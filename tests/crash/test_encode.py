@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +22,28 @@ Rerun = Callable[..., Done]
 
 SMALL_BLOCKS = "from pipeline import journal, scanner\nscanner.BLOCK_RECORDS, journal.PROGRESS_SECONDS = 15, 0"
 
-# Kills itself with SIGKILL just before the STEP-th change that another process could see.
-KILL_AT = f"""
-import os, shutil, signal
+# Does something just before each change that another process could see.
+AT_EACH_STEP = f"""
+import itertools, os, shutil, signal
 from pathlib import Path
 from pipeline import publish
 {SMALL_BLOCKS}
-left = [{{step}}]
+steps = itertools.count(1)
 def counted(change):
     def step(*args, **kwargs):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        at_step(next(steps))
         return change(*args, **kwargs)
     return step
 for where, name in (
     (os, 'fsync'), (os, 'link'), (Path, 'replace'), (Path, 'rename'), (Path, 'unlink'), (publish, '_exchange'), (shutil, 'rmtree')
 ):
     setattr(where, name, counted(getattr(where, name)))
+def at_step(number):
+    {{at_step}}
 """
+KILL = "if number == {step}: os.kill(os.getpid(), signal.SIGKILL)"
+COPY = "shutil.copytree({folder!r}, {copies!r} + '/' + format(number, '03d'))"
+REAL_KILL_EVERY = 8
 SLOW = f"""
 import time
 from pipeline import reader
@@ -107,18 +110,46 @@ def left_beside(out: Path) -> list[str]:
     return [path.name for path in out.parent.iterdir() if path.name.startswith(".")]
 
 
+def kill_at(step: int, *tokens: object) -> None:
+    done = call("encode", *tokens, *FLAGS, prelude=AT_EACH_STEP.format(at_step=KILL.format(step=step)))
+    assert done.code == -signal.SIGKILL, done.err
+
+
+def killed_states(folder: Path, *tokens: object) -> Iterator[int]:
+    """Bring a folder into each state in which a kill would leave it, one after another.
+
+    A process start a step takes minutes, so one process copies the folder at each step; every few steps another one is really killed
+    there and must have left the same.
+    """
+    copies, before = folder.with_name("copies"), folder.with_name("before it")
+    shutil.copytree(folder, before)
+    copying = COPY.format(folder=str(folder), copies=str(copies))
+    done = call("encode", *tokens, *FLAGS, prelude=AT_EACH_STEP.format(at_step=copying))
+    assert done.code == 0, done.err
+    states = sorted(copies.iterdir())
+    assert len(states) > 30
+    for step, state in enumerate(states, 1):
+        if step % REAL_KILL_EVERY == 0:
+            shutil.rmtree(folder)
+            shutil.copytree(before, folder)
+            kill_at(step, *tokens)
+            assert files_in(folder) == files_in(state), step
+        shutil.rmtree(folder)
+        state.rename(folder)
+        yield step
+
+
 def test_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
     assert encode(*csvs, "--out", tmp_path / "whole").report["rows_quarantined"] == 8
     whole = files_in(tmp_path / "whole")
     assert len([name for name in whole if "codes" in name]) >= 6
-    out = tmp_path / "out"
-    reused = set()
-    for step in range(1, 1000):
-        done = call("encode", *csvs, "--out", out, *FLAGS, prelude=KILL_AT.format(step=step))
-        if done.code == 0:
-            break
-        assert done.code == -signal.SIGKILL, done.err
-        if out.exists():  # Killed after it was published.
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    out = folder / "out"
+    reused, states = set(), []
+    for step in killed_states(folder, *csvs, "--out", out):
+        states.append(out.exists())
+        if states[-1]:  # Killed after it was published.
             assert files_in(out) == whole
             assert encode(*csvs, "--out", out).code == 2
         else:
@@ -129,8 +160,8 @@ def test_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode: Rerun) ->
             assert {name: (out / name).stat().st_ino for name in inodes} == inodes
             assert bool(inodes) or not report["rows_reused"]
         assert left_beside(out) == []
-        shutil.rmtree(out)
-    assert step > 30
+    assert states == sorted(states)
+    assert set(states) == {False, True}
     assert len(reused) > 2
     assert max(reused) > 49  # In the second file.
 
@@ -143,16 +174,12 @@ def test_an_append_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode:
     shutil.copytree(tmp_path / "before", tmp_path / "whole")
     assert encode(*csvs, "--append", "--out", tmp_path / "whole").report["sources_skipped"] == ["a.csv"]
     whole = files_in(tmp_path / "whole")
-    out = tmp_path / "out"
+    folder = tmp_path / "folder"
+    out = folder / "out"
+    shutil.copytree(tmp_path / "before", out)
     reused, states = set(), []
-    for step in range(1, 1000):
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(tmp_path / "before", out)
+    for step in killed_states(folder, second, "--append", "--out", out):
         inodes = {name: (out / name).stat().st_ino for name in before if name.endswith((".npy", ".rows.parquet"))}
-        done = call("encode", second, "--append", "--out", out, *FLAGS, prelude=KILL_AT.format(step=step))
-        if done.code == 0:
-            break
-        assert done.code == -signal.SIGKILL, done.err
         states.append(files_in(out) == whole)
         assert states[-1] or files_in(out) == before, step
         inodes |= {} if states[-1] else finished_inodes(out)
@@ -162,13 +189,29 @@ def test_an_append_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode:
         assert files_in(out) == whole, step
         assert {name: (out / name).stat().st_ino for name in inodes} == inodes
         assert left_beside(out) == []
-    assert files_in(out) == whole
     assert states == sorted(states)
     assert set(states) == {False, True}
     assert max(reused) > 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_job_that_reads_a_pipe_by_its_path_starts_again(
+    csvs: list[Path], tmp_path: Path, encode: Rerun
+) -> None:
+    """What it had read of the pipe is gone, and what is compared of the next one would be gone too."""
+    data = csvs[0].read_bytes()
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    tokens: list[object] = ["/dev/stdin", "--out", out, *FLAGS]
+    killing = AT_EACH_STEP.format(at_step=KILL.format(step=25))
+    assert call("encode", *tokens, stdin=data, prelude=killing).code == -signal.SIGKILL
+    assert any((tmp_path / ".out.partial" / "dataset").iterdir())
+    assert progress_of(out) is None
+    assert call("encode", *tokens, stdin=data, prelude=SMALL_BLOCKS).code == 0
+    shutil.copy(csvs[0], tmp_path / "stdin")
+    assert encode(tmp_path / "stdin", "--out", whole).code == 0
+    assert files_in(out) == files_in(whole)
+
+
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_again_and_again_at_any_time(seed: int, tmp_path: Path, encode: Rerun) -> None:
     csvs = [make_csv(tmp_path / f"{name}.csv", 300, number) for number, name in enumerate("ab")]
     csvs[0].write_text(csvs[0].read_text().replace(" 17", ' 17"x'))
@@ -197,10 +240,10 @@ def test_killed_again_and_again_at_any_time(seed: int, tmp_path: Path, encode: R
 def killed(csvs: list[Path], tmp_path: Path, encode: Rerun) -> Path:
     """Where a job of both files should have gone that was killed in the second one."""
     out = tmp_path / "out"
-    for step in range(25, 100, 3):
-        assert call("encode", *csvs, "--out", out, *FLAGS, prelude=KILL_AT.format(step=step)).code == -signal.SIGKILL
+    for step in range(40, 100, 3):
+        kill_at(step, *csvs, "--out", out)
         progress = progress_of(out)
-        if progress is not None and progress["mark"]["source"] == 1 and progress["mark"]["place"]["record"] > 0:
+        if progress is not None and progress["mark"]["source"] == 1 and progress["mark"]["place"] is not None:
             return out
     raise AssertionError
 

@@ -1,5 +1,6 @@
 """Appending CSVs to a dataset: each once, by content, with labels, profile and split as they are."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.append import Base, choose_additions, read_base
 from pipeline.errors import InputError, UsageError
 from pipeline.manifest import read_manifest
 from pipeline.shards import open_codes, open_labels, verify_shards
-from pipeline.source import find_sources
+from pipeline.source import Source, find_sources
 from tests import naive
 from tests.commands import Done, call_here, files_in
 from tests.datasets import make_csv, titles, write_csv
@@ -213,6 +214,43 @@ def test_too_much_quarantined_counts_the_new_records_and_leaves_the_dataset(
     assert "1 of 6 records are malformed or blank (unknown_label 1)" in done.error
     assert files_in(dataset) == before
     assert pl.read_parquet(tmp_path / "dataset.quarantine.parquet")["source"].to_list() == ["new.csv"]
+
+
+def fail_to_append(dataset: Path, capsys: Capsys) -> Path:
+    """Where the quarantine was left."""
+    csv = write_csv(dataset.with_name("new.csv"), [("minerals", "quartz")])
+    assert append(capsys, dataset, csv).code == 65
+    left = dataset.with_name("dataset.quarantine.parquet")
+    assert left.exists()
+    return left
+
+
+@pytest.mark.parametrize("source", ["second.csv", "first.csv"])
+def test_what_failed_before_leaves_nothing_after_a_success(
+    dataset: Path, second: Path, capsys: Capsys, source: str
+) -> None:
+    left = fail_to_append(dataset, capsys)
+    assert append(capsys, dataset, second.with_name(source)).code == 0
+    assert not left.exists()
+
+
+def test_nor_after_an_overwrite(dataset: Path, first: Path, capsys: Capsys) -> None:
+    left = fail_to_append(dataset, capsys)
+    assert call_here(capsys, "encode", first, "--overwrite", "--out", dataset, *FLAGS).code == 0
+    assert not left.exists()
+
+
+def test_a_pipe_with_a_path_is_refused_at_once(
+    dataset: Path, second: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files_in(dataset)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(Source, "hash_stored", lambda *_: pytest.fail("it would wait, or eat what it reads"))
+    for tokens in ([pipe], [pipe, second]):
+        done = append(capsys, dataset, *tokens)
+        assert (done.code, "save it as a file" in done.error) == (2, True)
+    assert files_in(dataset) == before
 
 
 def test_a_damaged_dataset_is_not_added_to(dataset: Path, second: Path, capsys: Capsys) -> None:

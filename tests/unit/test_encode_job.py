@@ -117,6 +117,27 @@ def test_the_folder_one_is_in_can_be_the_dataset(
     assert (out / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("flag", ["--text", "--columns"])
+@pytest.mark.parametrize("names", ["te\nx", "te\rx,label"])
+def test_a_line_break_in_a_list_of_names_is_a_usage_error(
+    csv: Path, tmp_path: Path, capsys: Capsys, flag: str, names: str
+) -> None:
+    done = call_here(capsys, "encode", csv, "--out", tmp_path / "out", flag, names)
+    assert (done.code, done.said) == (2, [done.error])
+    assert f"{names!r}: expected names with commas between" in done.error
+
+
+def test_a_name_with_a_line_break_is_quoted(tmp_path: Path, capsys: Capsys) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('"te\nx",label\n' + "".join(f"title {number},x\n" for number in range(30)))
+    assert call_here(capsys, "encode", path, "--out", tmp_path / "out", "--text", '"te\nx"').code == 0
+
+
+def test_the_root_of_all_folders_is_no_dataset(csv: Path, capsys: Capsys) -> None:
+    done = call_here(capsys, "encode", csv, "--out", "/", "--text", "title")
+    assert (done.code, "name a path below it" in done.error) == (2, True)
+
+
 def test_one_file_under_two_names_is_refused(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
     (tmp_path / "link.csv").symlink_to(csv)
     done = call_here(capsys, "encode", csv, tmp_path / "link.csv", "--out", tmp_path / "out", "--text", "title")

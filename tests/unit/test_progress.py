@@ -1,7 +1,10 @@
 """The progress file: what was written comes back, and nothing that is damaged or of another build is believed."""
 
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +25,7 @@ SHARD = ShardEntry(
     rows="c",
     num_rows=3,
     bytes={"codes": 1, "labels": 2, "rows": 3},
-    sha256={"codes": "d"},
+    sha256={"codes": "d", "labels": "e", "rows": "f"},
 )
 PROGRESS_MADE = Progress(
     fingerprint="f",
@@ -59,6 +62,79 @@ def test_no_damage_goes_unnoticed(tmp_path: Path) -> None:
         assert read_progress(tmp_path, "f") is None, position
         path.write_bytes(data[:position])
         assert read_progress(tmp_path, "f") is None, position
+
+
+def write_hashed(stage: Path, content: object) -> None:
+    data = json.dumps(content).encode()
+    (stage / PROGRESS).write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+
+
+def places_in(value: Any) -> list[tuple[Any, Any]]:
+    """Every dict or list in a JSON value with every key or index of it."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [place for key in keys for place in ((value, key), *places_in(value[key]))]
+
+
+def test_well_hashed_nonsense_is_nothing(tmp_path: Path) -> None:
+    content = {"format_version": 1, **asdict(PROGRESS_MADE)}
+    write_hashed(tmp_path, content)
+    assert read_progress(tmp_path, "f") == PROGRESS_MADE
+    for folder, key in places_in(content):
+        for wrong in (1.5, True, "../x", [1], {"x": 1}, None):
+            kept = folder[key]
+            if isinstance(kept, str) and isinstance(wrong, str) and (folder, key) != (content, "fingerprint"):
+                continue  # Of the right type; names are another test's.
+            if (folder, key, wrong) == (content["mark"], "place", None):
+                continue
+            folder[key] = wrong
+            write_hashed(tmp_path, content)
+            assert read_progress(tmp_path, "f") is None, (key, wrong)
+            folder[key] = kept
+        if isinstance(folder, dict):
+            kept = folder.pop(key)
+            write_hashed(tmp_path, content)
+            assert read_progress(tmp_path, "f") is None, key
+            folder[key] = kept
+    for whole in ([], 1, None, "x", [[content]]):
+        write_hashed(tmp_path, whole)
+        assert read_progress(tmp_path, "f") is None
+    write_hashed(tmp_path, content)
+    assert read_progress(tmp_path, "f") == PROGRESS_MADE
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "", ".", ".."])
+def test_names_that_leave_the_folder_are_not_believed(tmp_path: Path, name: str) -> None:
+    content: Any = {"format_version": 1, **asdict(PROGRESS_MADE)}
+    for folder, key in [(content["shards"][0], kind) for kind in ("codes", "labels", "rows")] + [
+        (content["parts"][0], "name")
+    ]:
+        kept, folder[key] = folder[key], name
+        write_hashed(tmp_path, content)
+        assert read_progress(tmp_path, "f") is None, key
+        folder[key] = kept
+
+
+def test_what_cannot_be_opened_or_is_too_much_does_not_fit(tmp_path: Path) -> None:
+    csv = tmp_path / "a.csv"
+    csv.write_text("x")
+    source = Source(str(csv), "a.csv")
+    empty = replace(
+        PROGRESS_MADE,
+        mark=replace(PROGRESS_MADE.mark, source=0),
+        shards=[],
+        parts=[],
+        sources=[],
+        prefix=StoredBytes(bytes=1, sha256=hashlib.sha256(b"x").hexdigest()),
+    )
+    assert empty.fits(tmp_path, [source])
+    assert not empty.fits(tmp_path, [])
+    assert not replace(empty, sources=PROGRESS_MADE.sources).fits(tmp_path, [source])
+    for name in ("\0", "x" * 300):
+        shard = replace(SHARD, codes=name)
+        assert not replace(empty, shards=[shard]).fits(tmp_path, [source])
+    part = StoredBytes(name=part_name(1), bytes=1, sha256=hashlib.sha256(b"x").hexdigest())
+    (tmp_path / part.name).write_text("x")
+    assert not replace(empty, parts=[part]).fits(tmp_path, [source])
 
 
 def test_the_fingerprint_covers_the_libraries_that_write(monkeypatch: pytest.MonkeyPatch) -> None:

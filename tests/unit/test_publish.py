@@ -49,6 +49,7 @@ def test_staging_is_empty_whatever_a_killed_job_left(tmp_path: Path) -> None:
     left = target.with_name(".target.partial")
     make_folder(left / "folder", "old")
     (left / "file").write_text("old")
+    (left / "lock").write_text("")
     (left / "link").symlink_to(tmp_path)
     with staging(target) as stage:
         assert names(stage) == ["lock"]
@@ -95,8 +96,56 @@ def test_a_folder_that_another_process_is_just_removing_is_busy(
 
 def test_a_file_in_the_way_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / ".target.partial").write_text("x")
-    with pytest.raises(UsageError, match="cannot write"), staging(tmp_path / "target"):
+    with pytest.raises(UsageError, match=r"cannot write.* a file; move it away"), staging(tmp_path / "target"):
         pytest.fail("it has no folder")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_in_the_way_is_not_followed(tmp_path: Path, is_there: bool) -> None:
+    if is_there:
+        make_folder(tmp_path / "mine", "precious")
+    (tmp_path / ".target.partial").symlink_to(tmp_path / "mine")
+    before = files_in(tmp_path)
+    with pytest.raises(UsageError, match="a link; move it away"), staging(tmp_path / "target"):
+        pytest.fail("it has no folder")
+    assert files_in(tmp_path) == before
+    assert (tmp_path / ".target.partial").is_symlink()
+
+
+def test_a_folder_of_something_else_is_not_cleared(tmp_path: Path) -> None:
+    make_folder(tmp_path / ".target.partial", "precious")
+    before = files_in(tmp_path)
+    with (
+        pytest.raises(UsageError, match=r"a folder with 'precious\.txt' and no lock.*; move it away"),
+        staging(tmp_path / "target"),
+    ):
+        pytest.fail("it has no folder")
+    assert files_in(tmp_path) == before
+
+
+def test_an_empty_folder_is_one_that_was_just_made(tmp_path: Path) -> None:
+    (tmp_path / ".target.partial").mkdir()
+    with staging(tmp_path / "target") as stage:
+        assert names(stage) == ["lock"]
+    assert names(tmp_path) == []
+
+
+def test_what_cannot_be_removed_keeps_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the next one would take it for a folder of something else."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "x")
+
+    with staging(tmp_path / "target") as stage, monkeypatch.context() as patch:
+        (stage / "file").write_text("x")
+        patch.setattr(publish, "clear_stage", refuse)
+        publish._remove(stage)
+        assert names(stage) == ["file", "lock"]
+
+
+def test_the_root_of_all_folders_is_no_target() -> None:
+    with pytest.raises(UsageError, match="name a path below it"), staging(Path("/")):
+        pytest.fail("it has no name")
 
 
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:

@@ -153,6 +153,20 @@ def test_refused(patterns: list[str], message: str) -> None:
         find_sources(patterns)
 
 
+def test_what_can_be_read_again_is_a_regular_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link to a pipe").symlink_to(tmp_path / "pipe")
+    reader, writer = os.pipe()
+    assert not Source(f"/dev/fd/{reader}", "x").is_file  # As `<(...)` of a shell.
+    os.close(reader)
+    os.close(writer)
+    assert {path.name for path in tmp_path.iterdir() if Source(str(path), path.name).is_file} == {"file", "link"}
+    assert not Source("-", "stdin").is_file
+    assert not Source(str(tmp_path / "none"), "none").is_file
+
+
 def test_a_stored_file_or_its_beginning_is_hashed(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     data = bytes(range(256)) * 10_000

@@ -1,13 +1,14 @@
 """What may be replaced by a new dataset, and nothing else."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UsageError
 from pipeline.quarantine import QuarantineWriter, Reject
-from pipeline.target import require_free_folder, require_only_dataset
+from pipeline.target import remove_stale_quarantine, require_free_folder, require_only_dataset
 from tests.building import build
 
 
@@ -42,7 +43,15 @@ def test_only_a_dataset_is_overwritten_and_only_when_asked(dataset: Path, tmp_pa
     with pytest.raises(UsageError, match="--overwrite"):
         require_free_folder(dataset, overwrite=False)
     require_free_folder(dataset, overwrite=True)
-    for name in ("notes.txt", "train-1.csv", "test-00000.codes.npy"):
+    for name in (
+        *("notes.txt", "train-1.csv", "test-00000.codes.npy", "train-mine.codes.npy", "train-0001.codes.npy"),
+        *(
+            "my-train-00001.codes.npy",
+            "valid-00001.rows.parquet.bak",
+            "train-00001.codesxnpy",
+            f"train-{chr(0x661) * 5}.codes.npy",
+        ),
+    ):
         (dataset / name).write_bytes(b"")
         with pytest.raises(UsageError, match=f"{name!r} belongs to none"):
             require_free_folder(dataset, overwrite=True)
@@ -71,6 +80,27 @@ def test_a_damaged_dataset_and_one_of_another_version_may_be_overwritten(dataset
     require_free_folder(dataset, overwrite=True)
     path.write_text("{")
     require_free_folder(dataset, overwrite=True)
+
+
+def test_a_quarantine_of_somebody_else_in_a_dataset_is_not_overwritten(dataset: Path) -> None:
+    (dataset / "quarantine.parquet").write_bytes(b"PAR1 of another")
+    with pytest.raises(UsageError, match="it is something else"):
+        require_free_folder(dataset, overwrite=True)
+
+
+def test_a_stale_quarantine_beside_a_dataset_is_removed_and_nothing_else(dataset: Path) -> None:
+    beside = dataset.with_name("dataset.quarantine.parquet")
+    remove_stale_quarantine(beside)
+    make_quarantine(beside)
+    remove_stale_quarantine(beside)
+    assert not beside.exists()
+    beside.write_text("mine")
+    remove_stale_quarantine(beside)
+    assert beside.read_text() == "mine"
+    beside.unlink()
+    os.mkfifo(beside)  # To open it would never end.
+    remove_stale_quarantine(beside)
+    assert beside.exists()
 
 
 def test_a_file_of_somebody_else_beside_a_dataset_is_not_replaced_by_a_quarantine(dataset: Path) -> None:
