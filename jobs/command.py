@@ -282,8 +282,8 @@ def _report(error: BaseException, *, debug: bool) -> int:
     else:
         message = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}; --debug shows where; please report it"
         code = CharmillError.exit_code
-    line = "".join(
-        character if character.isprintable() else "\ufffd" for character in message
-    )  # A file name may hold anything.
-    print(f"error: {line}", file=sys.stderr)  # noqa: T201
+    from jobs.console import one_line
+
+    with suppress(OSError):
+        print(f"error: {one_line(message)}", file=sys.stderr, flush=True)  # noqa: T201
     return code

@@ -79,9 +79,8 @@ class DropScorer:
 
     def _remove_rubbish(self) -> None:
         """Remove what was left by processes that were killed after the ledger's last entry of a drop."""
-        paths = list(
-            (self._outbox / WORK).glob(f"{_PREFIX}*")
-        )  # First, or a drop that comes meanwhile would seem to be rubbish.
+        # The folders first: a drop that comes between the two would seem to be rubbish.
+        paths = list((self._outbox / WORK).glob(f"{_PREFIX}*"))
         kept = {f"{_PREFIX}{drop.id}" for drop in self._ledger.open_drops()}
         for path in paths:
             if path.name not in kept:
@@ -109,9 +108,8 @@ class DropScorer:
                 report = self._write_and_publish(file, drop, scorer, journal, show)
         except (OSError, CharmillError) as error:
             journal.remove_unfinished()
-            self._require_lease(
-                drop
-            )  # Where another process has the drop now, that is the reason, whatever this looks like.
+            # Where another process has the drop now, that is the reason, whatever this looks like.
+            self._require_lease(drop)
             if isinstance(error, OSError):
                 raise from_os_error(error, "write", self._outbox) from error
             raise
@@ -179,9 +177,8 @@ class DropScorer:
 
         def renew() -> None:
             while not stopped.wait(self._lease_seconds / 3):
-                with suppress(
-                    CharmillError
-                ):  # The disk may be full for a moment; a lost lease is noticed where it matters.
+                # The disk may be full for a moment; a lost lease is noticed where it matters.
+                with suppress(CharmillError):
                     ledger = Ledger(self._outbox, owner=self._owner.name, lease_seconds=self._lease_seconds)
                     try:
                         ledger.renew(drop)

@@ -101,7 +101,6 @@ class Drops:
         self.report = DropsReport()
         self._config = config
         self._model = model
-        self._may_rescore = config.rescore
         self._options = options
         self._make_scorer = make_scorer
         self._scorer: Scorer | None = None
@@ -110,7 +109,8 @@ class Drops:
         self._settling = Settling(config.settle_seconds)
         self._retry_read_at: dict[bytes, float] = {}
         self._files: dict[str, InboxFile] = {}  # By content.
-        self._order: dict[str, int] = {}  # Of the contents, as listed.
+        # Once for each model: two processes with other flags would else score each other's drops for ever.
+        self._rescored: set[str] = set()
         self._contents: dict[str, str] = {}  # By name; empty where it is not known yet.
         list_inbox(config.inbox)  # Nothing is made for an inbox that is not there.
         work = config.outbox / WORK
@@ -143,7 +143,7 @@ class Drops:
         """Score with another model from now on, if it is another."""
         if model.fingerprint != self._model.fingerprint:
             self._model, self._scorer = model, None
-            self._may_rescore = self._config.rescore
+            self._rescored.clear()
             self._events.note("the model has changed", model=model.fingerprint)
 
     @property
@@ -165,14 +165,10 @@ class Drops:
             CharmillError: The inbox cannot be read, the outbox cannot be written, or the model cannot be loaded.
         """
         self._look()
-        # Once for each model: two processes with other flags would else score each other's drops for ever.
-        self._may_rescore = False
         open_drops = self._ledger.open_drops()
         attempts = {drop.sha256: drop.attempts for drop in open_drops}
         # What was begun least often comes first, so that a drop that kills its process does not keep the others from being scored.
-        for sha256 in sorted(
-            attempts.keys() & self._files.keys(), key=lambda sha256: (attempts[sha256], self._order[sha256])
-        ):
+        for sha256 in sorted((sha256 for sha256 in self._files if sha256 in attempts), key=attempts.__getitem__):
             drop = self._ledger.claim(
                 sha256, model=self._model.fingerprint, options=self._options, is_dead=self._owner.is_dead
             )
@@ -207,7 +203,7 @@ class Drops:
         files = list_inbox(self._config.inbox, self._config.ready_suffix)
         hashed = self._ledger.hashed_files()
         wanted_again = self._ledger.wanted_again(
-            model=self._model.fingerprint, options=self._options, rescore=self._may_rescore
+            model=self._model.fingerprint, options=self._options, rescore=self._config.rescore
         )
         self._files, self._contents = {}, {}
         self._settling.begin({file.key for file in files})
@@ -220,7 +216,6 @@ class Drops:
             self._contents[file.name] = sha256
             if sha256:
                 self._files.setdefault(sha256, file)
-        self._order = {sha256: index for index, sha256 in enumerate(self._files)}
         keys = {file.key for file in files}
         self._ledger.forget_files([key for key in hashed if key not in keys])
 
@@ -246,9 +241,10 @@ class Drops:
             sha256=sha256,
             model=self._model.fingerprint,
             options=self._options,
-            rescore=self._may_rescore,
+            rescore=self._config.rescore and sha256 not in self._rescored,
             file=(file.key, file.signature) if is_safe else None,
         )
+        self._rescored.add(sha256)
 
     def _note_unreadable(self, file: InboxFile, error: TemporaryError) -> None:
         retry_at = self._next_try(file.key)

@@ -72,9 +72,8 @@ class Ledger:
             self._connection = self._connect("?mode=ro" if read_only else "")
             if not read_only:
                 self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute(
-                    "PRAGMA synchronous = FULL"
-                )  # NORMAL could forget the last commits in a power cut.
+                # NORMAL could forget the last commits in a power cut.
+                self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 self._create()
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()

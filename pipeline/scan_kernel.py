@@ -28,9 +28,8 @@ RECORD_FIELDS = 5
 LF, CR, QUOTE = 10, 13, 34
 
 _INCOMPLETE = -1
-_NOTHING, _CLOSES_WRONGLY, _STAYS_OPEN, _STAYS_OPEN_ON_LINE = range(
-    4
-)  # What an earlier scan found out: see `_scan_one`.
+# What an earlier scan found out: see `_scan_one`.
+_NOTHING, _CLOSES_WRONGLY, _STAYS_OPEN, _STAYS_OPEN_ON_LINE = range(4)
 
 
 @njit(nogil=True, cache=True)
