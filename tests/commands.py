@@ -119,6 +119,16 @@ def start(job: str, *tokens: object, prelude: str = "", stdin: int = subprocess.
     )
 
 
+def has_traceback(said: bytes) -> bool:
+    """Whether a traceback was shown.
+
+    An interrupt may hit between the opening of a file and the block that closes it. Then Python closes it, and says so only because these
+    processes make errors of warnings.
+    """
+    ignored = rb"Exception ignored in: <_io\.FileIO [^\n]*\nTraceback \(most recent call last\):\n(?: [^\n]*\n)*ResourceWarning: [^\n]*\n"
+    return b"Traceback" in re.sub(ignored, b"", said)
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, hidden ones too, by its path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
