@@ -10,6 +10,7 @@ import signal
 import stat
 import sys
 import tempfile
+import threading
 import tomllib
 import traceback
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from pipeline.errors import EXIT_INTERRUPTED, CharmillError, UsageError, from_os
 
 ENV_PREFIX = "CHARMILL_"
 _STDIN_TOKEN = "(standard input)"  # cyclopts takes a lone hyphen for an option.
+_AGAIN_SECONDS = 0.05
 _THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "OMP_NUM_THREADS",
@@ -126,6 +128,8 @@ def run_command(
     given = sys.argv[1:] if tokens is None else tokens
     signal.signal(signal.SIGTERM, _interrupt)
     _settle_streams()
+    if tokens is None:
+        sys.unraisablehook = _deliver_again
     try:
         config = parse(name, config_type, given)
         if config is None:
@@ -258,6 +262,14 @@ def _can_write(folder: Path) -> bool:
     while not folder.exists() and folder.parent != folder:
         folder = folder.parent
     return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+def _deliver_again(unraisable: Any) -> None:
+    """Interrupt once more, a little later, where an interrupt hit code that Python lets nothing be raised from, such as a finalizer."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -91,6 +91,18 @@ def test_an_interrupted_job_publishes_nothing_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+def test_an_interrupt_is_not_lost_where_nothing_can_be_raised(csv: Path, tmp_path: Path) -> None:
+    swallowing = (
+        "import time\nfrom model.scoring import Scorer\nclass Swallowing:\n    def __del__(self):\n        raise KeyboardInterrupt\n"
+        "Scorer.write = lambda *a: (Swallowing() and None, time.sleep(30))"
+    )
+    out = tmp_path / "scores.parquet"
+    done = call("score", csv, "--run", shared_run(), "--out", out, "--text", "title", prelude=swallowing)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == "error: interrupted; nothing half-finished was published\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
 def test_an_interrupted_training_can_be_resumed(tmp_path: Path) -> None:
     flags = ["--arch", "charcnn", "--batch-size", 16, "--checkpoint-seconds", 0, "--threads", 1]
     out = tmp_path / "run"
