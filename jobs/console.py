@@ -200,5 +200,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     if isinstance(value, list):
-        return "\n".join(map(str, value)) if len(value) < 2 else ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "-"
     return str(value)

@@ -173,7 +173,7 @@ class DatasetBuilder:
             return
         rows = pa.table(
             [
-                pa.array([source.name], pa.string()).take(pa.array([0] * len(frame))),
+                pa.repeat(pa.scalar(source.name, pa.string()), len(frame)),
                 frame[RECORD].to_arrow(),
                 frame[TEXT].to_arrow(),
             ],

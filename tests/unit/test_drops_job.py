@@ -319,7 +319,7 @@ def test_a_growing_file_waits_and_does_not_hold_up_the_run(
 
     thread = threading.Thread(target=grow)
     thread.start()
-    given = [token if token != 0 else 0.4 for token in tokens(inbox, outbox, "--json")]
+    given = [token if token != 0 else 1.5 for token in tokens(inbox, outbox, "--json")]
     try:
         time.sleep(0.2)
         done = call_here(capsys, "drops", *given)
