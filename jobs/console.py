@@ -43,11 +43,9 @@ def make_log(form: str) -> Any:
 class _StderrLogger:
     """Writes lines to standard error, and goes on where nobody reads it any more: the work matters more than its log."""
 
-    def msg(self, line: str) -> None:
+    def info(self, line: str) -> None:
         with suppress(OSError):
             print(line, file=sys.stderr, flush=True)  # noqa: T201
-
-    info = warning = error = msg
 
 
 def _head_first(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

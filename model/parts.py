@@ -4,7 +4,6 @@ A part is a scores file and a quarantine file of consecutive blocks, complete an
 list of parts (`PartJournal`) decides what survives; a file that is in no list is rubbish.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.manifest import require_plain_name
 from pipeline.publish import sync_folder
 from pipeline.quarantine import Reject, read_rejects
 from pipeline.scanner import Place
+from pipeline.shards import sha256_of
 
 COUNTS = ("rows_in", "rows_scored", "rows_quarantined", "rows_correct", "rows_abstained")
 
@@ -62,8 +63,8 @@ def part_from_json(content: dict[str, Any]) -> Part:
     """
     files = [None if content[name] is None else PartFile(**content[name]) for name in ("scores", "quarantine")]
     for file in files:
-        if file is not None and Path(file.name).name != file.name:
-            raise ValueError(f"the file name {file.name!r} leaves the folder")
+        if file is not None:
+            require_plain_name(file.name)
     if files[0] is None:
         raise ValueError("a part has scores")
     return Part(
@@ -140,6 +141,4 @@ class PartFolder:
 
 
 def _describe(path: Path) -> PartFile:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return PartFile(name=path.name, bytes=file.tell(), sha256=digest)
+    return PartFile(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))

@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -77,5 +76,3 @@ def counted_transaction(self):
 Ledger._transaction = counted_transaction
 """
 """A prelude: SIGKILL before the STEP-th change that another process could see, ledger entries included."""
-
-Check = Callable[[Path], None]
