@@ -47,7 +47,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
     with metered(config.common.log, "export", 1) as meter:
 
         def show(done: int, total: int) -> None:
-            meter.update(done / total, lambda: {"rows verified": done})
+            meter.update(done / total, lambda: {"rows compared": done})
 
         exported = export_onnx(config.run, model, config.onnx, num_threads=config.common.num_threads, on_rows=show)
     return {

@@ -59,7 +59,7 @@ def export_onnx(
         model: Its `model.json`.
         target: The file; replaced if it is there.
         num_threads: To verify with.
-        on_rows: Told of the rows verified so far and of all there are.
+        on_rows: Told of the comparisons of a row so far and of all there will be.
 
     Raises:
         CharmillError: Nothing was published: the weights are damaged or too large, the target cannot be written, or the file

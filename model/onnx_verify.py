@@ -15,6 +15,7 @@ from pipeline.errors import CharmillError, InputError
 
 TOLERANCE = 1e-5
 BATCHES = (1, 2, 7, 64, 300)  # Runtimes choose kernels by the shape.
+MAX_BATCH_CODES = 1 << 18  # In each batch, so that long rows do not take gigabytes.
 
 _ONLY_ERRORS = 3
 _RUNTIME_ERRORS = (
@@ -41,7 +42,7 @@ def max_difference(
         predictor: What it must agree with.
         codes_NL: uint8 [N, L], to run it on.
         num_threads: To run it with.
-        on_rows: Told of the rows compared so far and of all there are.
+        on_rows: Told of the comparisons of a row so far and of all there will be.
 
     Returns:
         The largest difference of a probability, at most `TOLERANCE`.
@@ -53,15 +54,16 @@ def max_difference(
     expected_NK = predictor.predict(codes_NL)
     if not np.isfinite(expected_NK).all():
         raise InputError("the model gives probabilities that are no numbers; train again with a smaller --lr")
-    largest = 0.0
+    largest, num_compared = 0.0, 0
     data = path.read_bytes()  # Neither library takes every name that a file may have.
     try:
         onnx.checker.check_model(data, full_check=True)
         session = open_session(data, num_threads=num_threads)
-        for rows in _batches(len(codes_NL)):
+        for rows in _batches(*codes_NL.shape):
             (got_BK,) = session.run(["probabilities"], {"codes": codes_NL[rows]})
             largest = max(largest, _difference(got_BK, expected_NK[rows]))
-            on_rows(rows.stop, len(codes_NL))
+            num_compared += len(got_BK)
+            on_rows(num_compared, 2 * len(codes_NL))
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, *_RUNTIME_ERRORS) as error:
         raise VerificationError(
             f"the ONNX file does not run, so it was not published ({' '.join(str(error).split())}); please report it"
@@ -82,15 +84,17 @@ def open_session(data: bytes, *, num_threads: int) -> onnxruntime.InferenceSessi
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _batches(num_rows: int) -> Iterator[slice]:
-    """All rows in batches of all sizes, and then all of them at once."""
-    start = 0
-    for size in cycle(BATCHES):
-        if start >= num_rows:
-            break
-        yield slice(start, min(start + size, num_rows))
-        start += size
-    yield slice(0, num_rows)
+def _batches(num_rows: int, max_length: int) -> Iterator[slice]:
+    """All rows in batches of all sizes, and then again all at once, or as many as memory allows."""
+    most = max(1, MAX_BATCH_CODES // max_length)
+    for sizes in (BATCHES, (num_rows,)):
+        start = 0
+        for size in cycle(sizes):
+            if start >= num_rows:
+                break
+            stop = min(start + min(size, most), num_rows)
+            yield slice(start, stop)
+            start = stop
 
 
 def _difference(got_NK: Probabilities, expected_NK: Probabilities) -> float:

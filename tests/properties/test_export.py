@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -85,6 +86,16 @@ def test_every_length(config: Config, max_length: int) -> None:
 def test_more_and_fewer_classes_than_dimensions(config: Config, num_classes: int) -> None:
     profile = get_profile("seed", 20)
     check_equal(*model_of(config, profile, num_classes=num_classes, temperature=0.6), both(profile))
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "name", "width"), [(4, "bag.logits", 4), (5, "bag.weight", 5), (9, "bag.weight", 5)]
+)
+def test_the_narrower_table_is_stored(num_classes: int, name: str, width: int) -> None:
+    proto = onnx.load_from_string(build_onnx(*model_of(NGRAM, get_profile("seed"), num_classes=num_classes)))
+    stored = {tensor.name: list(tensor.dims) for tensor in proto.graph.initializer}
+    assert stored[name] == [998, width]
+    assert len({"bag.logits", "bag.weight"} & stored.keys()) == 1
 
 
 def test_sizes_of_one() -> None:

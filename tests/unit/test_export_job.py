@@ -18,7 +18,7 @@ from model import onnx_graph, onnx_ngram
 from model.folded import FoldedPredictor
 from model.onnx_export import build_onnx
 from model.onnx_trial import trial_codes
-from model.onnx_verify import VerificationError, max_difference
+from model.onnx_verify import MAX_BATCH_CODES, VerificationError, _batches, max_difference
 from pipeline.alphabet import PROFILES, get_profile, profile_from_json
 from pipeline.encoder import Encoder
 from pipeline.publish import staging
@@ -255,6 +255,18 @@ def test_a_model_without_numbers_is_bad_input(tmp_path: Path, capsys: Capsys, mo
     assert "no numbers" in done.error
 
 
+@pytest.mark.parametrize("max_length", [1, 64, 300, 3000])
+def test_verification_sees_every_row_twice_and_bounds_the_batches(max_length: int) -> None:
+    seen = np.zeros(900, int)
+    sizes = set()
+    for rows in _batches(900, max_length):
+        seen[rows] += 1
+        sizes.add(rows.stop - rows.start)
+    assert (seen == 2).all()
+    assert {1, 2, 7} < sizes
+    assert max(sizes) == min(900, MAX_BATCH_CODES // max_length)
+
+
 @pytest.mark.parametrize("wrong", ["numbers", "classes", "codes"])
 def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> None:
     profile = get_profile("seed", 9)
@@ -265,8 +277,9 @@ def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> No
     seen: list[tuple[int, int]] = []
     arguments: dict[str, Any] = {"num_threads": 1, "on_rows": lambda done, total: seen.append((done, total))}
     assert max_difference(path, predictor, codes, **arguments) <= 1e-5
-    assert seen[-1] == (len(codes), len(codes))
+    assert seen[-1] == (2 * len(codes), 2 * len(codes))
     assert len(seen) > 5
+    assert seen == sorted(seen)
     if wrong == "numbers":
         broken = {name: array.copy() for name, array in weights.items()}
         broken["linear_2.bias"][0] = np.nan
