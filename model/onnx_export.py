@@ -71,7 +71,9 @@ def export_onnx(
         data = build_onnx(model, read_weights(run, model))
         write_durably(staged, lambda file: file.write(data))
         codes_NL = trial_codes(model.profile)
-        difference = max_difference(staged, predictor, codes_NL, num_threads=num_threads, on_rows=on_rows)
+        difference = max_difference(
+            staged, predictor, codes_NL, where=str(target), num_threads=num_threads, on_rows=on_rows
+        )
         publish_file(staged, target)
     return Exported(num_bytes=len(data), num_rows=len(codes_NL), max_difference=difference)
 

@@ -33,7 +33,13 @@ class VerificationError(CharmillError):
 
 
 def max_difference(
-    path: Path, predictor: Predictor, codes_NL: Codes, *, num_threads: int, on_rows: Callable[[int, int], None]
+    path: Path,
+    predictor: Predictor,
+    codes_NL: Codes,
+    *,
+    where: str,
+    num_threads: int,
+    on_rows: Callable[[int, int], None],
 ) -> float:
     """Check a file by the standard, run it, and compare.
 
@@ -41,6 +47,7 @@ def max_difference(
         path: The file.
         predictor: What it must agree with.
         codes_NL: uint8 [N, L], to run it on.
+        where: What messages call the file.
         num_threads: To run it with.
         on_rows: Told of the comparisons of a row so far and of all there will be.
 
@@ -53,7 +60,7 @@ def max_difference(
     """
     expected_NK = predictor.predict(codes_NL)
     if not np.isfinite(expected_NK).all():
-        raise InputError("the model gives probabilities that are no numbers; train again with a smaller --lr")
+        raise InputError(f"{where}: the model gives probabilities that are no numbers; train again with a smaller --lr")
     largest, num_compared = 0.0, 0
     data = path.read_bytes()  # Neither library takes every name that a file may have.
     try:
@@ -66,12 +73,12 @@ def max_difference(
             on_rows(num_compared, 2 * len(codes_NL))
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, *_RUNTIME_ERRORS) as error:
         raise VerificationError(
-            f"the ONNX file does not run, so it was not published ({' '.join(str(error).split())}); please report it"
+            f"{where}: the ONNX file does not run, so it was not published ({' '.join(str(error).split())}); please report it"
         ) from error
     if largest > TOLERANCE:
         raise VerificationError(
-            f"the ONNX file's probabilities differ from the folded engine's by {largest:.2g}, expected at most {TOLERANCE:g}, "
-            "so it was not published; please report it"
+            f"{where}: the ONNX file's probabilities differ from the folded engine's by {largest:.2g}, expected at most "
+            f"{TOLERANCE:g}, so it was not published; please report it"
         )
     return largest
 

@@ -234,7 +234,7 @@ def test_a_file_that_computes_something_else_is_not_published(
     monkeypatch.setattr(onnx_ngram, name, getattr(onnx_ngram, name) + 2)
     done = call_here(capsys, "export", shared_run(), "--onnx", out, "--overwrite")
     assert done.code == 70
-    assert "differ from the folded engine's by" in done.error
+    assert f"{out}: the ONNX file's probabilities differ from the folded engine's by" in done.error
     assert files_in(tmp_path) == {"model.onnx": b"the one before"}
 
 
@@ -275,7 +275,11 @@ def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> No
     path.write_bytes(build_onnx(model, weights))
     predictor, codes = FoldedPredictor(model, weights, num_threads=1), trial_codes(profile)
     seen: list[tuple[int, int]] = []
-    arguments: dict[str, Any] = {"num_threads": 1, "on_rows": lambda done, total: seen.append((done, total))}
+    arguments: dict[str, Any] = {
+        "where": "m.onnx",
+        "num_threads": 1,
+        "on_rows": lambda done, total: seen.append((done, total)),
+    }
     assert max_difference(path, predictor, codes, **arguments) <= 1e-5
     assert seen[-1] == (2 * len(codes), 2 * len(codes))
     assert len(seen) > 5
@@ -288,5 +292,5 @@ def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> No
         predictor = FoldedPredictor(*fresh(CHARCNN, profile, num_classes=1), num_threads=1)
     else:
         path.write_bytes(build_onnx(*fresh(CHARCNN, get_profile("seed", 10))))
-    with pytest.raises(VerificationError, match="not published"):
+    with pytest.raises(VerificationError, match=r"^m\.onnx: .*not published"):
         max_difference(path, predictor, codes, **arguments)
