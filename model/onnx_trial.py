@@ -7,7 +7,7 @@ import polars as pl
 
 from model.ngram_hash import word_codes
 from pipeline.alphabet import Codes, Profile
-from pipeline.encoder import Encoder
+from pipeline.encoder import Encoder, to_strings
 from pipeline.synthetic import titles
 
 _SEED = 828
@@ -36,7 +36,7 @@ def _texts(profile: Profile, num_rows: int) -> Iterator[Codes]:
     for num_titles in (1, 4):
         said = [title for _, title in titles(num_rows * num_titles, _SEED)]
         rows = [" ".join(said[start : start + num_titles]) for start in range(0, len(said), num_titles)]
-        yield encoder.encode(pl.Series(rows))
+        yield encoder.encode(to_strings(pl.Series(rows)))
 
 
 def _random(profile: Profile, num_rows: int, generator: np.random.Generator) -> Iterator[Codes]:

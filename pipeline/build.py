@@ -113,6 +113,7 @@ class DatasetBuilder:
             first_shard=self._base.num_shards(split) if self._base else 0,
             finished=[shard for shard in progress.shards if shard.split == split] if progress else (),
             num_dealt=mark.rows[split],
+            max_closing=min(1, self._config.num_threads - 1),
         )
 
     def read(self, source: Source, on_block: Callable[[Counts], None], expected_sha256: str = "") -> None:

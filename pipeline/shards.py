@@ -33,7 +33,6 @@ ROWS_SCHEMA = pa.schema(
 
 LabelIds = npt.NDArray[np.uint16]
 
-MAX_CLOSING = 1  # Shards of a split that are closed and hashed while the next one is written.
 _SYNC_THREADS = 8  # They wait for the disk, which makes many small files durable together as fast as one.
 
 
@@ -120,6 +119,7 @@ class ShardWriter:
         first_shard: The number of the first shard.
         finished: What the `finished` of an earlier writer held that was killed.
         num_dealt: How many rows of this split came before the next; those that `finished` shards hold already are passed over.
+        max_closing: So many shards are closed and hashed in a thread while the next one is written.
 
     Attributes:
         finished: The shards that are complete and durable, label ids provisional.
@@ -137,8 +137,10 @@ class ShardWriter:
         first_shard: int = 0,
         finished: Sequence[ShardEntry] = (),
         num_dealt: int = 0,
+        max_closing: int = 0,
     ) -> None:
         self.split = split
+        self._max_closing = max_closing
         self.finished = list(finished)
         self.num_dealt = num_dealt
         self.num_finished_rows = sum(shard.num_rows for shard in finished)
@@ -175,7 +177,7 @@ class ShardWriter:
             label_ids: uint16 [N], provisional.
             rows: N rows of `ROWS_SCHEMA`.
         """
-        self._collect(MAX_CLOSING)
+        self._collect(self._max_closing)
         start = min(len(codes_NL), self._num_held - self.num_dealt)
         self.num_dealt += len(codes_NL)
         self._num_held = max(self._num_held, self.num_dealt)
@@ -195,7 +197,7 @@ class ShardWriter:
         closing = self._closer.submit(_closed, self._open, self.split, self._paths(self._next_shard))
         self._closing.append((self._open, closing))
         self._open = None
-        self._collect(MAX_CLOSING)
+        self._collect(self._max_closing)
 
     def _collect(self, num_left: int) -> None:
         """Take closed shards, waiting until so many are left."""

@@ -19,7 +19,7 @@ from model.onnx_verify import open_session
 from model.predictor import load_predictor
 from model.runfile import Model, read_model, read_weights
 from pipeline.alphabet import Codes
-from pipeline.encoder import Encoder
+from pipeline.encoder import Encoder, to_strings
 from pipeline.synthetic import titles
 
 ROWS = 8192
@@ -51,7 +51,7 @@ def contestants(run: Path, model: Model, codes_NL: Codes, batch_rows: int) -> di
 def measure(run: Path) -> None:
     """Print a line for each batch size."""
     model = read_model(run)
-    codes_NL = Encoder(model.profile).encode(pl.Series([title for _, title in titles(ROWS, seed=1)]))
+    codes_NL = Encoder(model.profile).encode(to_strings(pl.Series([title for _, title in titles(ROWS, seed=1)])))
     for batch_rows in BATCHES:
         work = contestants(run, model, codes_NL, batch_rows)
         seconds: dict[str, list[float]] = {name: [] for name in work}

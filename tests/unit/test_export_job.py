@@ -20,7 +20,7 @@ from model.onnx_export import build_onnx
 from model.onnx_trial import trial_codes
 from model.onnx_verify import MAX_BATCH_CODES, VerificationError, _batches, max_difference
 from pipeline.alphabet import PROFILES, get_profile, profile_from_json
-from pipeline.encoder import Encoder
+from pipeline.encoder import Encoder, to_strings
 from pipeline.publish import staging
 from tests.commands import ROOT, call, call_here, environment, files_in, python
 from tests.datasets import make_csv, shared_run
@@ -77,7 +77,7 @@ def test_serving_the_file_as_the_readme_does_predicts_what_score_does(
     labels = json.loads(about["labels"])
     encoder = Encoder(profile_from_json(json.loads(about["profile"]), str(out)))
     titles = pl.read_csv(csv)["title"]
-    (probabilities,) = session.run(["probabilities"], {"codes": encoder.encode(titles)})
+    (probabilities,) = session.run(["probabilities"], {"codes": encoder.encode(to_strings(titles))})
 
     expected = pl.read_parquet(scores)
     assert [labels[k] for k in probabilities.argmax(axis=1)] == expected["prediction"].to_list()
@@ -100,7 +100,7 @@ def test_the_metadata_is_enough_to_encode_without_charmill(name: str, max_length
             codes = [profile["alphabet"].index(c) for c in " ".join(known.split()) + profile["suffix"]]
         codes = codes[: profile["max_length"]]
         rows.append(codes + [profile["fill"]] * (profile["max_length"] - len(codes)))
-    assert rows == Encoder(model.profile).encode(pl.Series(TEXTS)).tolist()
+    assert rows == Encoder(model.profile).encode(to_strings(pl.Series(TEXTS))).tolist()
     assert profile["fingerprint"] == model.profile.fingerprint
     for said in (str(max_length), f"with {profile['fill']}", repr(profile["suffix"]) if profile["suffix"] else name):
         assert said in proto.graph.input[0].doc_string

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import journal, shards
+from pipeline import journal
 from pipeline.journal import Journal
 from pipeline.manifest import TRAIN, VALID, ShardEntry, SourceEntry
 from pipeline.progress import PROGRESS, Mark, Progress, StoredBytes, fingerprint_of, part_name, read_progress
@@ -144,11 +144,6 @@ def test_the_fingerprint_covers_the_libraries_that_write(monkeypatch: pytest.Mon
     assert fingerprint_of({"a": 1}) != before
 
 
-@pytest.fixture
-def _closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "MAX_CLOSING", 0)
-
-
 def start(tmp_path: Path) -> tuple[Journal, list[ShardWriter], Source]:
     writers = [
         ShardWriter(tmp_path, tmp_path / "scratch", split, replace(CONFIG.profile, max_length=3), 4)
@@ -163,7 +158,6 @@ def pass_border(journal: Journal, writers: list[ShardWriter], record: int) -> No
     journal.pass_border(Mark(source=0, place=Place(record=record, line=1, offset=0), rows=rows, rejects=0))
 
 
-@pytest.mark.usefixtures("_closed_at_once")
 def test_the_next_run_reads_on_before_the_first_row_that_no_finished_shard_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +175,6 @@ def test_the_next_run_reads_on_before_the_first_row_that_no_finished_shard_holds
     assert places == [None, 1, 1, 4, 5]
 
 
-@pytest.mark.usefixtures("_closed_at_once")
 def test_progress_is_written_when_a_shard_was_finished_and_not_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +192,6 @@ def test_progress_is_written_when_a_shard_was_finished_and_not_all_the_time(
     assert written == [False, True, False, True, False, True]
 
 
-@pytest.mark.usefixtures("_closed_at_once")
 def test_rejects_come_back_as_far_as_the_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "PROGRESS_SECONDS", 0)
     kept, (train, valid), source = start(tmp_path)

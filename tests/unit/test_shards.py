@@ -68,11 +68,8 @@ def test_the_three_files_hold_the_same_rows_and_the_labels_their_final_ids(tmp_p
 
 
 @pytest.mark.parametrize("rows_again", range(11))
-def test_a_writer_goes_on_behind_what_was_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_again: int
-) -> None:
+def test_a_writer_goes_on_behind_what_was_finished(tmp_path: Path, rows_again: int) -> None:
     """However many of the rows come again that finished shards hold; here two shards hold 10 of 13."""
-    monkeypatch.setattr("pipeline.shards.MAX_CLOSING", 0)
     folder, scratch = tmp_path / "shards", tmp_path / "scratch"
     folder.mkdir()
     ids = np.arange(17).astype(np.uint16)
@@ -145,12 +142,15 @@ def test_a_cut_off_or_missing_file_is_noticed(tmp_path: Path, manifest: Manifest
         verify_shards(tmp_path, manifest)
 
 
-def test_what_fails_while_a_shard_is_closed_reaches_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("max_closing", [0, 1])
+def test_what_fails_while_a_shard_is_closed_reaches_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_closing: int
+) -> None:
     def full(path: Path) -> str:
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr("pipeline.shards.sha256_of", full)
-    writer = ShardWriter(tmp_path, tmp_path / "scratch", "train", PROFILE, 5)
+    writer = ShardWriter(tmp_path, tmp_path / "scratch", "train", PROFILE, 5, max_closing=max_closing)
     rows = numbered_rows(100)
     with pytest.raises(OSError, match="no space left"):
         writer.write(*rows)
