@@ -38,15 +38,12 @@ class FoldedNgram:
         else:
             vectors[:-1, :dim] = weights["bag.weight"][:-1]
             weight[:dim] = weight_KD.T
-        base_powers = powers(BASE, profile.max_length + 1)
-        max_order = min(config.max_order, profile.max_length)
         self._tables = NgramTables(
-            additions=np.multiply.outer(base_powers[:max_order], np.arange(1, profile.num_codes + 1, dtype=np.uint64)),
-            powers=base_powers,
+            powers=powers(BASE, profile.max_length + 1),
             word_codes=word_codes(profile),
             num_codes=profile.num_codes,
             min_order=config.min_order,
-            max_order=max_order,
+            max_order=min(config.max_order, profile.max_length),
             word_order=config.word_order,
             vectors=vectors,
             weight=weight,

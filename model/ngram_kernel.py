@@ -27,7 +27,6 @@ class NgramTables(NamedTuple):
     """What the kernel reads.
 
     Attributes:
-        additions: uint64 [max_order, codes]: what a code adds to the hash of an n-gram in which it stands there.
         powers: uint64 [L + 1], of BASE.
         word_codes: bool [256], which codes belong to words.
         num_codes: Codes with the fill code, which is the last one.
@@ -39,7 +38,6 @@ class NgramTables(NamedTuple):
         bias: float32 [K], divided by the temperature.
     """
 
-    additions: Words
     powers: Words
     word_codes: npt.NDArray[np.bool_]
     num_codes: int
@@ -97,20 +95,23 @@ def _hash_ngrams(codes_L: npt.NDArray[np.uint8], stop: int, tables: NgramTables,
         has_holes |= codes_L[position] == fill
     count = 0
     for order in range(1, min(tables.max_order, stop) + 1):
-        additions = tables.additions[order - 1]
-        for first in range(stop - order + 1):
-            hashes[first] += additions[codes_L[first + order - 1]]
+        power, salt = tables.powers[order - 1], np.uint64(order)
+        # Slices, since with them the compiler sees that no index is negative, and goes in wide steps.
+        last_codes, found = codes_L[order - 1 : stop], ids[count : count + stop - order + 1]
         if order < tables.min_order:
+            for first in range(len(last_codes)):
+                hashes[first] += (np.uint64(last_codes[first]) + _ONE) * power
             continue
-        salt = np.uint64(order)
-        for first in range(stop - order + 1):
-            ids[count + first] = _mix(hashes[first], salt)
+        for first in range(len(last_codes)):
+            hashed = hashes[first] + (np.uint64(last_codes[first]) + _ONE) * power
+            hashes[first] = hashed
+            found[first] = _mix(hashed, salt)
         if not has_holes:
-            count += stop - order + 1
+            count += len(found)
             continue
-        for first in range(stop - order + 1):
-            ids[count] = _mix(hashes[first], salt)
-            count += codes_L[first + order - 1] != fill
+        for first in range(len(last_codes)):
+            ids[count] = found[first]
+            count += last_codes[first] != fill
     return count
 
 
@@ -158,25 +159,27 @@ def _sum_vectors(ids: Words, count: int, vectors: Floats, sums: Floats) -> None:
     last = vectors.shape[0] - 1  # All zero.
     if count % 2:
         ids[count] = last
+    half = (count + 1) // 2
+    ids_a, ids_b = ids[:half], ids[half : 2 * half]
     if width == 4:
         a, b = load_4(vectors, last * 4), load_4(vectors, last * 4)
-        for index in range(0, count, 2):
-            a = add(a, load_4(vectors, np.int64(ids[index]) * 4))
-            b = add(b, load_4(vectors, np.int64(ids[index + 1]) * 4))
+        for index in range(half):
+            a = add(a, load_4(vectors, np.int64(ids_a[index]) * 4))
+            b = add(b, load_4(vectors, np.int64(ids_b[index]) * 4))
         store(sums, 0, add(a, b))
         return
     if width == 8:
         c, d = load_8(vectors, last * 8), load_8(vectors, last * 8)
-        for index in range(0, count, 2):
-            c = add(c, load_8(vectors, np.int64(ids[index]) * 8))
-            d = add(d, load_8(vectors, np.int64(ids[index + 1]) * 8))
+        for index in range(half):
+            c = add(c, load_8(vectors, np.int64(ids_a[index]) * 8))
+            d = add(d, load_8(vectors, np.int64(ids_b[index]) * 8))
         store(sums, 0, add(c, d))
         return
     for step in range(0, width, LANES):
         e, f = load_16(vectors, last * width + step), load_16(vectors, last * width + step)
-        for index in range(0, count, 2):
-            e = add(e, load_16(vectors, np.int64(ids[index]) * width + step))
-            f = add(f, load_16(vectors, np.int64(ids[index + 1]) * width + step))
+        for index in range(half):
+            e = add(e, load_16(vectors, np.int64(ids_a[index]) * width + step))
+            f = add(f, load_16(vectors, np.int64(ids_b[index]) * width + step))
         store(sums, step, add(e, f))
 
 
