@@ -35,6 +35,7 @@ TORCH_ALWAYS = {
     "model/metrics.py",
     "model/ngram.py",
     "model/optim.py",
+    "model/step.py",
     "model/torch_predictor.py",
     "model/training.py",
 }
