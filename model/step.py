@@ -51,7 +51,9 @@ class TrainStep:
             # training which is resumed could meet other kernels, and other roundings, than one that is not.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, of each other.
-                self._forward = torch.compile(self._loss, dynamic=False)
+                # In one piece or not at all, and apart from other trainings of this process, with which it would share a limit: what
+                # cannot be compiled, or is beyond the limit, would otherwise go on without, silently, and round otherwise.
+                self._forward = torch.compile(self._loss, dynamic=False, fullgraph=True, isolate_recompiles=True)
         self._compiled = compiled
 
     def __call__(self, codes_BL: torch.Tensor, label_ids_B: torch.Tensor) -> LossAndLogits:
