@@ -6,6 +6,7 @@ convolutions in it. What is compiled is a function over the network, not the net
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 
 import torch
 from torch import nn
@@ -50,10 +51,15 @@ class TrainStep:
             # A kernel for each size of batch, of which there are two. Kernels for any size would be made at the second one, so that a
             # training which is resumed could meet other kernels, and other roundings, than one that is not.
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, of each other.
-                # In one piece or not at all, and apart from other trainings of this process, with which it would share a limit: what
-                # cannot be compiled, or is beyond the limit, would otherwise go on without, silently, and round otherwise.
-                self._forward = torch.compile(self._loss, dynamic=False, fullgraph=True, isolate_recompiles=True)
+                warnings.simplefilter(
+                    "ignore", DeprecationWarning
+                )  # torch's own, of each other, when the compiler is imported.
+                import_module("torch._inductor.compile_fx")
+            # In one piece or not at all, and apart from other trainings of this process, with which it would share a limit: what cannot
+            # be compiled, or is beyond the limit, would otherwise go on without, silently, and round otherwise.
+            self._forward = torch.compile(  # type: ignore[call-overload]  # its overloads do not know of isolate_recompiles
+                self._loss, dynamic=False, fullgraph=True, isolate_recompiles=True
+            )
         self._compiled = compiled
 
     def __call__(self, codes_BL: torch.Tensor, label_ids_B: torch.Tensor) -> LossAndLogits:
@@ -86,14 +92,13 @@ class TrainStep:
 def _or_missing(
     function: Callable[[torch.Tensor, torch.Tensor], LossAndLogits], codes_BL: torch.Tensor, label_ids_B: torch.Tensor
 ) -> LossAndLogits:
-    from torch._dynamo.exc import (
-        TorchDynamoException,  # Slow to import, and what torch.compile raises has no public name.
-    )
+    # What torch.compile raises has no public name.
+    from torch._dynamo.exc import TorchDynamoException
 
     try:
         return function(codes_BL, label_ids_B)
     except TorchDynamoException as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = " ".join(str(error).split("\n\n")[0].split())
         raise MissingError(
             f"--compile: torch cannot compile the network here ({reason}); "
             "install a C++ compiler and Python's headers, or train without --compile"
