@@ -299,3 +299,14 @@ def open_labels(folder: Path, shard: ShardEntry) -> LabelIds:
     """Map a shard's label ids, uint16 [N]; read-only, valid as long as it is referenced."""
     label_ids: LabelIds = np.load(folder / shard.labels, mmap_mode="r", allow_pickle=False)
     return label_ids
+
+
+def require_rows(folder: Path, shard: ShardEntry, codes_NL: Codes, label_ids: LabelIds) -> None:
+    """Refuse maps of other sizes than the manifest says.
+
+    Raises:
+        InputError: One of them has more rows or fewer.
+    """
+    for name, rows in ((shard.codes, codes_NL), (shard.labels, label_ids)):
+        if len(rows) != shard.num_rows:
+            raise _corrupt(folder / name, f"{shard.num_rows:,} rows", f"{len(rows):,}")
