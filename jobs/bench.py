@@ -110,7 +110,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
         sections = [_measure(config, ground, section, log) for ground, section in _sections(config, grounds)]
         growth: list[dict[str, Any]] = []
         if config.growth or config.what == "growth":
-            log.info("growth", rows=config.growth_rows)
+            log.info("bench", at="growth", rows=config.growth_rows)
             growth = measure_growth(grounds[0], ("encode", "score"), config.growth_sizes)
     return {
         "what": config.what,
@@ -129,7 +129,7 @@ def _measure(config: BenchConfig, ground: "Ground", section: "Section", log: Any
     from jobs.bench_timing import Contestant, measure
 
     def tell(event: str) -> None:
-        log.info(section.title, now=event)
+        log.info("bench", at=section.title, now=event)
 
     def peak(contestant: Contestant) -> float | None:
         return peak_of(contestant, ground.folder) if config.memory else None

@@ -127,16 +127,27 @@ def _write(path: Path, header: bytes, records: Sequence[bytes], num_rows: int) -
         file.write(b"".join(records[: rest % len(records)]))
 
 
-@cache
 def _records(kind: Kind) -> tuple[bytes, Sequence[bytes]]:
     """The header and the records of a CSV, each with its line end."""
-    from pipeline.synthetic import HEADER, titles
+    from pipeline.synthetic import HEADER
 
     if kind == "synthetic":
-        return _line(HEADER, csv.QUOTE_MINIMAL), [_line(row, csv.QUOTE_MINIMAL) for row in titles(MADE_UP_ROWS, seed=1)]
+        return _line(HEADER, csv.QUOTE_MINIMAL), _make_up(MADE_UP_ROWS)
     path = find_agnews()
     if path is None:
-        raise MissingError("AG News: train.csv has gone since it was found; run it again", path="train.csv")
+        raise MissingError("AG News: train.csv has gone since it was found; run it again")
+    return b"", _read_agnews(path.resolve())
+
+
+@cache
+def _make_up(num_rows: int) -> Sequence[bytes]:
+    from pipeline.synthetic import titles
+
+    return [_line(row, csv.QUOTE_MINIMAL) for row in titles(num_rows, seed=1)]
+
+
+@cache
+def _read_agnews(path: Path) -> Sequence[bytes]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
@@ -151,7 +162,7 @@ def _records(kind: Kind) -> tuple[bytes, Sequence[bytes]]:
             f"{path}: expected records of {_AGNEWS_COLUMNS} and no header; fetch it again, or take --data synthetic",
             path=path,
         )
-    return b"", [_line(row, csv.QUOTE_ALL) for row in rows]
+    return [_line(row, csv.QUOTE_ALL) for row in rows]
 
 
 def _line(row: Sequence[str], quoting: Literal[0, 1]) -> bytes:

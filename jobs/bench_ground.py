@@ -52,6 +52,9 @@ class Ground:
         if peer in self.without:
             return "left out by --without"
         missing = [module for module in PEERS[peer] if find_spec(module) is None]
+        ours = [module for module in missing if module.startswith("jobs.")]
+        if ours:
+            return f"this charmill has no {ours[0]}"
         return f"not installed: {', '.join(missing)}" if missing else None
 
 

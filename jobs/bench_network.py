@@ -89,17 +89,21 @@ def _run_onnx(session: Any, name: str, codes_NL: Any, batch_size: int) -> None:
         session.run(None, {name: codes_NL[start : start + batch_size]})
 
 
-def prepare_product(num_flops: int) -> Work:
-    """Multiply float32 matrices until so many operations are done, to a product more or less."""
+def prepare_product(num_flops: int, num_threads: int, *, in_torch: bool = False) -> Work:
+    """Multiply float32 matrices until so many operations are done, to a product more or less, in NumPy or in PyTorch."""
     import numpy as np
 
-    choose = np.random.default_rng(0)
-    left, right = choose.random((2, _MATRIX, _MATRIX), np.float32)
-    return partial(_multiply, left, right, np.empty_like(left), max(1, round(num_flops / (2 * _MATRIX**3))))
+    left, right = np.random.default_rng(0).random((2, _MATRIX, _MATRIX), np.float32)
+    times = max(1, round(num_flops / (2 * _MATRIX**3)))
+    if not in_torch:
+        return partial(_multiply, np.matmul, left, right, np.empty_like(left), times)
+    import torch
+
+    torch.set_num_threads(num_threads)
+    out = torch.empty((_MATRIX, _MATRIX))
+    return partial(_multiply, torch.matmul, torch.from_numpy(left), torch.from_numpy(right), out, times)
 
 
-def _multiply(left: Any, right: Any, product: Any, times: int) -> None:
-    import numpy as np
-
+def _multiply(product: Any, left: Any, right: Any, out: Any, times: int) -> None:
     for _ in range(times):
-        np.matmul(left, right, out=product)
+        product(left, right, out=out)

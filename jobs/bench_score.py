@@ -72,7 +72,15 @@ def _article_section(ground: Ground) -> Section:
     lineup.add("jobs.score, CSV to Parquet", "ours", data.num_rows, _scorer(ground, data, run))
     lineup.add("the folded predictor alone", "ceiling", num_rows, partial(_prepare_folded, run, codes, threads))
     _add_runners(lineup, ground, run, codes)
-    lineup.add("a matrix product of as many operations", "ceiling", num_rows, partial(prepare_product, flops))
+    product = partial(prepare_product, flops, threads)
+    lineup.add("NumPy matrix products, as many operations", "ceiling", num_rows, product)
+    lineup.add(
+        "PyTorch matrix products, as many operations",
+        "ceiling",
+        num_rows,
+        partial(product, in_torch=True),
+        needs=("torch",),
+    )
     lineup.add("polars.read_csv alone", "ceiling", data.num_rows, ready(read_polars, data))
     return lineup.section
 

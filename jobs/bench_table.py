@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
+_WIDTH = 120
 _NOTES = (
     "rows/s: median, lowest and highest of the runs; spread: highest less lowest, in the median.",
     "ours/it: the first line's rows/s over this line's, the median of the ratios within each round.",
@@ -46,13 +48,13 @@ def _section(section: dict[str, Any]) -> str:
     ]
     rows = [[section["title"], *names]]
     for result in results:
-        peak, accuracy = result["peak_mebibytes"], result["accuracy"]
+        peak, accuracy, ratio = result["peak_mebibytes"], result["accuracy"], result["ours_against_it"]
         rows.append(
             [
                 f"  {result['name']}{' (ceiling)' if result['role'] == 'ceiling' else ''}",
                 *(_short(result[name]) for name in ("rows_per_second", "lowest", "highest")),
                 f"{result['spread']:.0%}",
-                f"{result['ours_against_it']:.3g}",
+                "-" if ratio is None else f"{ratio:.3g}",
                 f"{result['first_call_seconds']:.2f}",
                 "-" if peak is None else f"{peak:,.0f}",
                 *(["-" if accuracy is None else f"{accuracy:.2%}"] if has_accuracy else []),
@@ -80,7 +82,7 @@ def _growth(lines: Sequence[dict[str, Any]]) -> str:
                     "-" if peak is None else f"{peak:,.0f}",
                 ]
             )
-        spans.append(_span(job, same[0], same[-1]))
+        spans += [_span(job, same[0], same[-1])] if len(same) > 1 else []
     return "\n".join([*_aligned(rows), *spans])
 
 
@@ -93,15 +95,10 @@ def _span(job: str, first: dict[str, Any], last: dict[str, Any]) -> str:
 
 
 def _machine(report: dict[str, Any]) -> str:
-    machine = {name: value for name, value in report["machine"].items() if name != "versions"}
-    lines = [", ".join(f"{name} {value}" for name, value in machine.items())]
-    lines.append(", ".join(f"{name} {value}" for name, value in machine_versions(report)))
-    return "\n".join([f"{report['runs']} runs in turn; {report['seconds']:.0f} seconds in all", *lines])
-
-
-def machine_versions(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Package names and versions."""
-    return list(report["machine"]["versions"].items())
+    machine = dict(report["machine"])
+    machine |= machine.pop("versions")
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
+    return "\n".join([f"{report['runs']} runs in turn; {report['seconds']:.0f} seconds in all", *wrap(said, _WIDTH)])
 
 
 def _short(number: float) -> str:

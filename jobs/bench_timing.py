@@ -99,10 +99,11 @@ def measure(
         tell(f"round {number + 1} of {num_runs}")
         for one in timed:
             one.seconds.append(_call(one.work)[0])
+    reference = next((one for one in timed if one.contestant.role == "ours"), None)
     results = []
     for one in timed:
         tell(f"peak memory: {one.contestant.name}")
-        results.append(_summary(one, timed[0]) | {"peak_mebibytes": peak(one.contestant)})
+        results.append(_summary(one, reference) | {"peak_mebibytes": peak(one.contestant)})
     return {"part": section.part, "title": section.title, "results": results, "left_out": left_out}
 
 
@@ -134,10 +135,13 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _summary(one: _Timed, reference: _Timed) -> dict[str, Any]:
-    """Medians over the rounds; a ratio is taken within each round, since its two runs had the same machine."""
+def _summary(one: _Timed, reference: _Timed | None) -> dict[str, Any]:
+    """Medians over the rounds; a ratio is taken within each round, since its two runs had the same machine.
+
+    There is none where nothing of ours could take part, as without torch.
+    """
     rates, contestant = one.rates, one.contestant
-    ratios = [ours / its for ours, its in zip(reference.rates, rates, strict=True)]
+    ratios = [ours / its for ours, its in zip(reference.rates, rates, strict=True)] if reference else []
     middle = statistics.median(rates)
     return {
         "name": contestant.name,
@@ -147,7 +151,7 @@ def _summary(one: _Timed, reference: _Timed) -> dict[str, Any]:
         "lowest": min(rates),
         "highest": max(rates),
         "spread": (max(rates) - min(rates)) / middle,
-        "ours_against_it": statistics.median(ratios),
+        "ours_against_it": statistics.median(ratios) if ratios else None,
         "ratios": ratios,
         "seconds": one.seconds,
         "first_call_seconds": one.first_call_seconds,

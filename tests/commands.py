@@ -19,7 +19,13 @@ from jobs.command import run_command
 
 ROOT = Path(__file__).parent.parent
 
-_CONFIGS = {"encode": "EncodeConfig", "train": "TrainJobConfig", "score": "ScoreConfig", "drops": "DropsJobConfig"}
+_CONFIGS = {
+    "encode": "EncodeConfig",
+    "train": "TrainJobConfig",
+    "score": "ScoreConfig",
+    "drops": "DropsJobConfig",
+    "bench": "BenchConfig",
+}
 
 
 @dataclass(frozen=True)
