@@ -8,7 +8,7 @@ import pytest
 from jobs.bench_memory import read_peak, start_job
 from tests.datasets import LABELS, shared_run
 
-MOST_MEBIBYTES, MOST_GROWTH_MEBIBYTES = 1024, 150
+MOST_MEBIBYTES, MOST_GROWTH_MEBIBYTES = 1024, 100
 SMALL_BYTES, TIMES = 20_000_000, 8
 
 
