@@ -8,7 +8,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.errors import NO_SPACE, CharmillError
+from pipeline.errors import NO_SPACE, CharmillError, MissingError
 
 Role = Literal["ours", "peer", "ceiling"]
 Work = Callable[[], object]
@@ -84,7 +84,7 @@ def measure(
         What the report says of the section.
 
     Raises:
-        CharmillError: One of ours failed; a peer that does is left out and named.
+        CharmillError: One of ours failed. A peer that does is left out and named, and so is whoever lacks something that is not installed.
     """
     timed: list[_Timed] = []
     left_out = dict(section.left_out)
@@ -113,6 +113,8 @@ def _start(contestant: Contestant) -> _Timed | str:
         with quiet():
             work = contestant.prepare()
         seconds, result = _call(work)
+    except MissingError as error:
+        return str(error)
     except Exception as error:
         is_full = isinstance(error, OSError) and error.errno in NO_SPACE
         if contestant.role == "ours" or is_full or isinstance(error, CharmillError):

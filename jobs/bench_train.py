@@ -3,7 +3,7 @@
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from jobs import train
 from jobs.bench_data import make_data
@@ -46,13 +46,11 @@ def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> 
 
     add("recipe default, all its epochs", num_train)
     add("recipe default, one epoch", num_train, epochs=1)
-    # Flags of a jobs.train that may be newer or older than this file.
-    known = {field.name for field in fields(train.TrainJobConfig)}
-    for flag, value in (("compile", True), ("precision", "bf16")):
-        if flag in known:
-            add(f"one epoch, --{flag}{'' if value is True else f' {value}'}", num_train, epochs=1, **{flag: value})
-        else:
+    for flag, value in _faster_flags().items():
+        if value is None:
             lineup.leave_out(f"jobs.train --{flag}", "this jobs.train has no such flag")
+        else:
+            add(f"one epoch, --{flag}{'' if value is True else f' {value}'}", num_train, epochs=1, **{flag: value})
     batches = min(SEED_BATCHES, -(-num_train // 128))
     add(
         f"recipe seed, one epoch of {batches} batches",
@@ -61,6 +59,16 @@ def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> 
         epochs=1,
         limit_batches=batches,
     )
+
+
+def _faster_flags() -> dict[str, Any]:
+    """Flags of jobs.train that change nothing but its speed, each with the value to try; None where it does not have them."""
+    types = {field.name: field.type for field in fields(train.TrainJobConfig)}
+    words = [
+        word for choice in (types.get("precision"), *get_args(types.get("precision"))) for word in get_args(choice)
+    ]
+    half = next((word for word in words if isinstance(word, str) and word.startswith("bf")), None)
+    return {"compile": True if "compile" in types else None, "precision": half}
 
 
 def run_training(config: train.TrainJobConfig) -> Learned:

@@ -1,32 +1,19 @@
 """The bench job: every part runs and says what it promises, whatever is missing. How fast anything is, is no test's business."""
 
-import csv
-import errno
-import os
 import pickle
 import re
 import signal
 import sys
 import time
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import pytest
 
-from jobs import bench, bench_data
-from jobs.bench_data import Data, choose_kinds, make_data
-from jobs.bench_encode import encode_as_article
-from jobs.bench_ground import ready
-from jobs.bench_memory import peak_of
-from jobs.bench_models import count_flops
-from jobs.bench_timing import Contestant, Role, Section, Work, measure
-from model.architecture import CharCnnConfig
-from pipeline.alphabet import get_profile
-from pipeline.errors import InputError, UsageError
+from jobs import bench, train
 from tests.commands import Done, call, call_here, has_traceback, start
 from tests.datasets import shrink_ngram
-from tests.naive import encode_seed
 
 Capsys = pytest.CaptureFixture[str]
 TINY = ["--rows", 300, "--train-rows", 300, "--runs", 2, "--data", "synthetic", "--threads", 1]
@@ -188,149 +175,30 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-# Data ----------------------------------------------------------------------------------------------------------------
+def test_the_flags_of_a_later_training_take_part(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Later(train.TrainJobConfig):
+        compile: bool = False
+        precision: Literal["fp32", "bf16"] | None = None
+
+    given: list[Later] = []
+
+    def run(config: Later) -> dict[str, float]:
+        given.append(config)
+        return {"valid_accuracy": 0.5}
+
+    monkeypatch.setattr(train, "TrainJobConfig", Later)
+    monkeypatch.setattr(train, "run", run)
+    done = _bench(capsys, "train", *TINY, "--no-memory", "--without", "scikit-learn,fasttext", "--json")
+    assert done.code == 0, done.err
+    assert {"jobs.train, one epoch, --compile", "jobs.train, one epoch, --precision bf16"} < set(_names(done))
+    assert {(config.compile, config.precision) for config in given} == {(False, None), (True, None), (False, "bf16")}
 
 
-def _rows(data: Data) -> list[list[str]]:
-    with data.path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    return rows[1:] if data.has_header else rows
-
-
-@pytest.mark.parametrize("num_rows", [1, 2, 7, 8, 64])
-def test_titles_are_repeated_to_size_or_taken_evenly(
-    num_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bench_data, "MADE_UP_ROWS", 7)
-    monkeypatch.setattr(bench_data, "_CHUNK_BYTES", 1000)  # Two or three repeats.
-    all_rows = _rows(make_data("synthetic", tmp_path / "all.csv", 7))
-    data = make_data("synthetic", tmp_path / "some.csv", num_rows)
-    assert (data.num_rows, data.num_once) == (num_rows, min(num_rows, 7))
-    assert data.num_bytes == data.path.stat().st_size
-    wanted = [all_rows[row * 7 // min(num_rows, 7)] for row in range(min(num_rows, 7))]
-    assert _rows(data) == [wanted[row % len(wanted)] for row in range(num_rows)]
-
-
-def test_real_titles_stay_what_they_are(agnews: Path, tmp_path: Path) -> None:
-    assert choose_kinds("auto", both=True) == ["agnews", "synthetic"]
-    assert choose_kinds("auto", both=False) == choose_kinds("agnews", both=True) == ["agnews"]
-    with agnews.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    data = make_data("agnews", tmp_path / "titles.csv", len(rows) + 5)
-    assert _rows(data) == rows + rows[:5]
-
-
-@pytest.mark.parametrize("content", [b"", b"1,two\n", b"1,\xff,3\n"])
-def test_a_damaged_file_of_real_titles_is_refused(
-    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "train.csv").write_bytes(content)
-    monkeypatch.setenv("AGNEWS_DIR", str(tmp_path))
-    with pytest.raises(InputError, match="--data synthetic"):
-        make_data("agnews", tmp_path / "titles.csv", 100)
-
-
-def test_without_real_titles_made_up_ones_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AGNEWS_DIR", raising=False)
-    monkeypatch.chdir(tmp_path)
-    assert choose_kinds("auto", both=True) == ["synthetic"]
-
-
-def test_the_articles_way_gives_the_codes_of_the_oracle(tmp_path: Path) -> None:
-    data = make_data("synthetic", tmp_path / "titles.csv", 50)
-    one_hot_NLC = encode_as_article(data)
-    assert one_hot_NLC.shape == (50, 64, 28)
-    codes_NL = np.where(one_hot_NLC.any(axis=2), one_hot_NLC.argmax(axis=2), 27)
-    assert codes_NL.tolist() == [encode_seed(title) for _, title in _rows(data)]
-
-
-def test_the_operations_of_the_articles_network() -> None:
-    by_hand = 64 * (28 * 3 * 32 + 32 * 3 * 28) + 64 * 28 * 64 + 64 * 4
-    assert count_flops(CharCnnConfig(), get_profile("seed", 0), 4) == 2 * by_hand
-
-
-# Timing ---------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds since ever, for contestants to put forward."""
-    now = [0.0]
-    monkeypatch.setattr("jobs.bench_timing.time.perf_counter", lambda: now[0])
-    return now
-
-
-def _taking(clock: list[float], seconds: list[float]) -> Work:
-    left = iter(seconds)
-
-    def work() -> None:
-        clock[0] += next(left)
-
-    return work
-
-
-def _failing(error: Exception) -> Work:
-    def work() -> None:
-        raise error
-
-    return work
-
-
-def _contestant(name: str, role: Role, work: Work, num_rows: int = 100) -> Contestant:
-    return Contestant(name=name, role=role, num_rows=num_rows, prepare=lambda: work)
-
-
-def _measure(*contestants: Contestant, num_runs: int = 3) -> dict[str, dict[str, object]]:
-    section = Section(part="encode", title="a section", contestants=list(contestants), left_out={"absent": "why"})
-    report = measure(section, num_runs, tell=lambda _: None, peak=lambda _: 7.0)
-    return {result["name"]: result for result in report["results"]} | {"left out": report["left_out"]}
-
-
-def test_a_ratio_is_the_median_of_those_within_each_round(clock: list[float]) -> None:
-    results = _measure(
-        _contestant("mine", "ours", _taking(clock, [50, 1, 4, 2])),
-        _contestant("it", "peer", _taking(clock, [9, 4, 4, 6]), num_rows=200),
-    )
-    mine, it = results["mine"], results["it"]
-    assert (mine["first_call_seconds"], it["first_call_seconds"]) == (50, 9)
-    assert mine["seconds"] == [1, 4, 2]
-    assert (mine["rows_per_second"], mine["lowest"], mine["highest"], mine["spread"]) == (50, 25, 100, 1.5)
-    assert it["ratios"] == [2, 0.5, 1.5]  # The ratio of the medians would be 1.
-    assert it["ours_against_it"] == 1.5
-    assert it["peak_mebibytes"] == 7
-
-
-def test_only_a_peer_may_fail_and_only_for_reasons_of_its_own(clock: list[float]) -> None:
-    ours = partial(_contestant, "mine", "ours")
-    results = _measure(
-        ours(_taking(clock, [1, 1, 1, 1])), _contestant("it", "peer", _failing(ValueError("two\nlines")))
-    )
-    assert results["left out"] == {"absent": "why", "it": "failed: ValueError: two lines"}
-    assert "it" not in results
-    with pytest.raises(ValueError, match="mine"):
-        _measure(ours(_failing(ValueError("mine"))))
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(OSError, match="space"):
-        _measure(ours(_taking(clock, [1])), _contestant("it", "peer", _failing(full)))
-    with pytest.raises(UsageError):
-        _measure(ours(_taking(clock, [1])), _contestant("it", "peer", _failing(UsageError("ours, beneath"))))
-
-
-def test_without_ours_there_is_no_ratio(clock: list[float]) -> None:
-    results = _measure(_contestant("it", "ceiling", _taking(clock, [1, 1, 1, 1])))
-    assert results["it"]["ours_against_it"] is None
-
-
-def test_peak_memory_is_that_of_the_contestants_own_process(tmp_path: Path) -> None:
-    if not Path("/proc/self/status").exists():
-        pytest.skip("the system does not say how much memory a process had")
-    ballast = b"x" * (300 << 20)  # Of this process, which no child may be charged with.
-    peaks = []
-    for mebibytes in (1, 200):
-        prepare = ready(b"x".__mul__, mebibytes << 20)
-        peaks.append(peak_of(Contestant(name="it", role="peer", num_rows=1, prepare=prepare), tmp_path) or 0)
-    assert len(ballast) == 300 << 20
-    assert 5 < peaks[0] < 150
-    assert 190 < peaks[1] - peaks[0] < 210
-    failing = Contestant(name="it", role="peer", num_rows=1, prepare=ready(int, "no number"))
-    assert peak_of(failing, tmp_path) is None
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'numba', 'polars', 'pyarrow', 'sklearn', 'numpy'} & sys.modules.keys()"
+    prelude = f"import atexit; atexit.register(lambda: print('heavy:', {heavy}))"
+    done = call("bench", "--help", prelude=prelude)
+    assert (done.code, done.err) == (0, "")
+    assert "--growth-rows" in done.out
+    assert "heavy: set()" in done.out
