@@ -1,175 +1,209 @@
-"""``python -m jobs.bench``: our numbers, each beside its peers on the same work in the same run."""
+"""``python -m jobs.bench``: our numbers, each beside its peers and its ceilings, on the same work in the same run."""
 
 import os
 import platform
-import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
-from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from jobs.command import CommonConfig, run_command
-from jobs.reading import ReadingConfig
-from jobs.scoring import ScoringConfig
 from pipeline.errors import UsageError
 
-PLAIN_PYTHON_ROWS = 5_000
-PACKAGES = ("charmill", "numpy", "numba", "polars", "pyarrow", "torch")
+if TYPE_CHECKING:
+    from jobs.bench_ground import Ground
+    from jobs.bench_timing import Section
+
+PACKAGES = (
+    *("charmill", "numpy", "numba", "polars", "pyarrow", "torch", "scikit-learn"),
+    *("fasttext-wheel", "fasttext", "onnxruntime"),
+)
+
+Part = Literal["encode", "load", "train", "score"]
+PARTS: tuple[Part, ...] = ("encode", "load", "train", "score")
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure encoding and scoring on made-up titles, in turn with their peers; quote the ratios, not the seconds."""
+    """Measure charmill in turn with its peers, on the same titles in the same run; quote the ratios, not the seconds.
 
-    what: Annotated[Literal["all", "encode", "score"], Parameter(help="What to measure.")] = "all"
+    Peers that are not installed are named, and the others measured without them.
+    """
+
+    what: Annotated[
+        Literal["all", "encode", "load", "train", "score", "growth"],
+        Parameter(help="What to measure; all is all but growth."),
+    ] = "all"
     _: KW_ONLY
     rows: int = 200_000
-    "Rows of the CSV that is made for it."
+    "Rows of the CSV; titles are repeated to that number."
+    train_rows: int = 20_000
+    "Rows that train learns from at most, each title once."
     runs: int = 5
     "Runs of each, after one that is not counted."
+    data: Literal["auto", "agnews", "synthetic"] = "auto"
+    "auto takes AG News from the folder that AGNEWS_DIR names or from data/agnews, else made-up titles; with all, encode takes both."
+    without: str = ""
+    "Peers to leave out, with commas between: pyarrow, scikit-learn, fasttext, torch, torch.compile, onnxruntime."
+    memory: bool = True
+    "Measure the peak memory of each as well, by running it once more in a process of its own."
+    growth: bool = False
+    "Run encode and score on the sizes of --growth-rows too, as whole processes."
+    growth_rows: str = "100000,1000000,10000000"
+    "Rows of each size, with commas between."
     common: CommonConfig = field(default_factory=CommonConfig)
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.runs < 1:
-            raise UsageError("--rows and --runs: expected 1 or more")
+        if self.rows < 100 or self.train_rows < 100:
+            raise UsageError("--rows and --train-rows: expected 100 or more, since some are held out")
+        if self.runs < 1:
+            raise UsageError(f"--runs {self.runs}: expected 1 or more")
+        _ = self.growth_sizes, self.left_out
 
+    @property
+    def growth_sizes(self) -> list[int]:
+        """The sizes of `growth_rows`."""
+        words = self.growth_rows.split(",")
+        if not all(word.strip().isascii() and word.strip().isdigit() and int(word) >= 100 for word in words):
+            raise UsageError(f"--growth-rows {self.growth_rows!r}: expected numbers from 100 with commas between")
+        return [int(word) for word in words]
 
-@dataclass(frozen=True)
-class Contestant:
-    """Something to time: it works through num_rows rows when called."""
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The names in `without`."""
+        from jobs.bench_ground import PEERS
 
-    name: str
-    num_rows: int
-    work: Callable[[], object]
+        names = frozenset(name.strip() for name in self.without.split(",") if name.strip())
+        unknown = sorted(names - PEERS.keys())
+        if unknown:
+            raise UsageError(f"--without {unknown[0]!r}: expected some of {', '.join(PEERS)}")
+        return names
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What to time."""
+        if self.what == "all":
+            return PARTS
+        return () if self.what == "growth" else (self.what,)
 
 
 def run(config: BenchConfig) -> dict[str, Any]:
-    """Measure."""
-    from pipeline.synthetic import write_titles
+    """Measure.
 
-    results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        csv = folder / "titles.csv"
-        write_titles(csv, config.rows, seed=1)
-        if config.what in {"all", "encode"}:
-            results += _measure("encode", _encoders(csv, folder, config), config.runs)
-        if config.what in {"all", "score"}:
-            results += _measure("score", _scorers(csv, folder, config), config.runs)
-    return {"rows": config.rows, "runs": config.runs, "machine": _machine(config), "results": results}
+    Raises:
+        CharmillError: The titles cannot be read, or one of our own jobs failed; a peer that fails is named in the report.
+    """
+    from jobs.bench_growth import measure_growth
+    from jobs.console import make_log
 
-
-def _measure(what: str, contestants: list[Contestant], num_runs: int) -> list[dict[str, Any]]:
-    """Time the contestants in turn, so that a slow moment of the machine hits all of them; the first one is ours."""
-    first_call = [_seconds(contestant) for contestant in contestants]
-    seconds: list[list[float]] = [[] for _ in contestants]
-    for _ in range(num_runs):
-        for index, contestant in enumerate(contestants):
-            seconds[index].append(_seconds(contestant))
-    rates = [[c.num_rows / s for s in runs] for c, runs in zip(contestants, seconds, strict=True)]
-    return [
-        {
-            "what": what,
-            "name": contestant.name,
-            "rows_per_second": round(statistics.median(own)),
-            "lowest": round(min(own)),
-            "highest": round(max(own)),
-            "ours_against_it": statistics.median(o / r for o, r in zip(rates[0], own, strict=True)),
-            "first_call_seconds": round(first, 3),
-        }
-        for contestant, own, first in zip(contestants, rates, first_call, strict=True)
-    ]
+    started = time.monotonic()
+    log = make_log(config.common.log)
+    with tempfile.TemporaryDirectory(prefix="charmill-bench-", ignore_cleanup_errors=True) as temporary:
+        grounds = _grounds(config, Path(temporary).resolve())
+        sections = [_measure(config, ground, section, log) for ground, section in _sections(config, grounds)]
+        growth: list[dict[str, Any]] = []
+        if config.growth or config.what == "growth":
+            log.info("bench", at="growth", rows=config.growth_rows)
+            growth = measure_growth(grounds[0], ("encode", "score"), config.growth_sizes)
+    return {
+        "what": config.what,
+        "rows": config.rows,
+        "runs": config.runs,
+        "data": [ground.data.to_json() for ground in grounds],
+        "machine": _machine(config),
+        "sections": sections,
+        "growth": growth,
+        "seconds": round(time.monotonic() - started, 3),
+    }
 
 
-def _seconds(contestant: Contestant) -> float:
-    started = time.perf_counter()
-    contestant.work()
-    return time.perf_counter() - started
+def _measure(config: BenchConfig, ground: "Ground", section: "Section", log: Any) -> dict[str, Any]:
+    from jobs.bench_memory import peak_of
+    from jobs.bench_timing import Contestant, measure
+
+    def tell(event: str) -> None:
+        log.info("bench", at=section.title, now=event)
+
+    def peak(contestant: Contestant) -> float | None:
+        return peak_of(contestant, ground.folder) if config.memory else None
+
+    return measure(section, config.runs, tell=tell, peak=peak)
 
 
-def _encoders(csv: Path, folder: Path, config: BenchConfig) -> list[Contestant]:
-    import polars as pl
+def _grounds(config: BenchConfig, folder: Path) -> "list[Ground]":
+    """One for each kind of titles; the first one is for every part, the others for encode."""
+    from jobs.bench_data import choose_kinds, make_data
+    from jobs.bench_ground import Ground
 
-    from jobs import encode
-
-    job = encode.EncodeConfig(
-        (str(csv),),
-        out=folder / "dataset",
-        reading=ReadingConfig(text="title"),
-        common=CommonConfig(overwrite=True, threads=config.common.threads),
-    )
-    sample = pl.read_csv(csv)["title"].head(PLAIN_PYTHON_ROWS).to_list()
-    return [
-        Contestant("jobs.encode, CSV to published shards", config.rows, lambda: encode.run(job)),
-        Contestant("polars.read_csv alone", config.rows, lambda: pl.read_csv(csv)),
-        Contestant("file read alone", config.rows, csv.read_bytes),
-        Contestant("plain Python, a string at a time, to one-hot", len(sample), lambda: _encode_plainly(sample)),
-    ]
-
-
-def _encode_plainly(titles: list[str]) -> list[Any]:
-    """What the article does to a title: clean it with regular expressions, look up each character, one-hot, pad."""
-    import re
-
-    import numpy as np
-
-    alphabet = "abcdefghijklmnopqrstuvwxyz "
-    encoded = []
-    for title in titles:
-        text = re.sub(r" +", " ", re.sub(r"[^a-z]", " ", title.lower())).strip() + " eos"
-        one_hot = np.eye(28)[[alphabet.index(character) for character in text[:64]]]
-        encoded.append(np.concatenate([one_hot, np.zeros((64 - len(one_hot), 28))]))
-    return encoded
-
-
-def _scorers(csv: Path, folder: Path, config: BenchConfig) -> list[Contestant]:
-    if find_spec("torch") is None:
-        return []
-    from jobs import encode, score, train
-
-    threads = CommonConfig(overwrite=True, threads=config.common.threads)
-    reading = ReadingConfig(text="title")
-    small, dataset, run_folder = folder / "small.csv", folder / "scored", folder / "run"
-    with csv.open("rb") as file:
-        small.write_bytes(b"".join(file.readlines()[: 1 + PLAIN_PYTHON_ROWS]))
-    encode.run(encode.EncodeConfig((str(small),), out=dataset, reading=reading, common=threads))
-    train.run(train.TrainJobConfig(dataset, out=run_folder, epochs=1, common=threads))
-
-    def scorer(engine: Literal["folded", "torch"]) -> Contestant:
-        job = score.ScoreConfig(
-            (str(csv),),
-            run=run_folder,
-            out=folder / f"{engine}.parquet",
-            scoring=ScoringConfig(engine=engine),
-            reading=reading,
-            common=threads,
+    grounds = []
+    for kind in choose_kinds(config.data, both=config.what == "all"):
+        own = folder / kind
+        own.mkdir()
+        ground = Ground(
+            folder=own,
+            data=make_data(kind, own / "titles.csv", config.rows),
+            train_rows=config.train_rows,
+            num_threads=config.common.num_threads,
+            log=config.common.log,
+            without=config.left_out,
         )
-        return Contestant(
-            f"jobs.score, default model, {engine} engine, CSV to Parquet", config.rows, lambda: score.run(job)
-        )
-
-    return [scorer("folded"), scorer("torch")]
+        grounds.append(ground)
+    return grounds
 
 
-def _machine(config: BenchConfig) -> dict[str, str]:
+def _sections(config: BenchConfig, grounds: "list[Ground]") -> "Iterator[tuple[Ground, Section]]":
+    """What to time, each made when the one before it is done."""
+    from jobs.bench_encode import encode_section
+    from jobs.bench_load import load_sections
+    from jobs.bench_score import score_sections
+    from jobs.bench_train import train_section
+
+    first = grounds[0]
+    if "encode" in config.parts:
+        for ground in grounds:
+            yield ground, encode_section(ground)
+    makers: dict[str, Callable[[Ground], list[Section]]] = {
+        "load": load_sections,
+        "train": lambda ground: [train_section(ground)],
+        "score": score_sections,
+    }
+    for part, make in makers.items():
+        if part in config.parts:
+            for section in make(first):
+                yield first, section
+
+
+def _machine(config: BenchConfig) -> dict[str, Any]:
     git = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    try:
+        commit = subprocess.run(
+            git, capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+        ).stdout.strip()
+    except OSError:  # There is no git here.
+        commit = ""
     return {
         "cpu": _cpu_name(),
-        "cores": str(os.cpu_count()),
-        "threads": str(config.common.num_threads),
+        "cores": os.cpu_count(),
+        "threads": config.common.num_threads,
+        "waiting_threads": os.environ.get("OMP_WAIT_POLICY", "as the library will"),
         "python": platform.python_version(),
-        "commit": commit.stdout.strip() or "unknown",
-        **{name: version(name) for name in PACKAGES if find_spec(name) or name == "charmill"},
+        "commit": commit or "unknown",
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _cpu_name() -> str:
@@ -179,27 +213,10 @@ def _cpu_name() -> str:
 
 
 def render(report: dict[str, Any]) -> str:
-    """The report as a table."""
-    rows: list[tuple[str, ...]] = [("", "rows/s, median", "lowest", "highest", "ours / it", "first call, s")]
-    for result in report["results"]:
-        rates = [f"{result[name]:,}" for name in ("rows_per_second", "lowest", "highest")]
-        rows.append(
-            (
-                f"{result['what']}: {result['name']}",
-                *rates,
-                f"{result['ours_against_it']:.2f}",
-                f"{result['first_call_seconds']:.2f}",
-            )
-        )
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
-    return "\n".join([*lines, "", f"{report['rows']:,} made-up titles, {report['runs']} runs in turn; {machine}"])
+    """The report as tables."""
+    from jobs.bench_table import render as render_tables
+
+    return render_tables(report)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""The models that a benchmark scores with: trained for a moment; random without torch, which scores as fast. For jobs.bench only."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jobs.bench_data import make_data
+from jobs.bench_ground import Ground, encoded
+from jobs.bench_timing import quiet
+
+SAMPLE_ROWS = 5_000
+_SEED_BATCHES = 8
+
+
+def sample_dataset(ground: Ground) -> Path:
+    """A dataset of some of the titles, to train a moment on."""
+    num_rows = min(SAMPLE_ROWS, ground.data.num_rows)
+    return encoded(ground, make_data(ground.data.kind, ground.folder / "sample.csv", num_rows), "sample")
+
+
+def make_run(ground: Ground, arch: str) -> Path:
+    """A run of an architecture, made once: ``ngram`` by the default recipe, ``charcnn`` by the article's."""
+    run = ground.folder / f"run-{arch}"
+    if run.exists():
+        return run
+    dataset = sample_dataset(ground)
+    if ground.absence("torch") is None:
+        from jobs import train
+
+        flags: dict[str, Any] = {"recipe": "seed", "limit_batches": _SEED_BATCHES} if arch == "charcnn" else {}
+        with quiet():
+            train.run(train.TrainJobConfig(dataset, out=run, epochs=1, common=ground.common, **flags))
+    else:
+        _write_random_run(dataset, run, arch)
+    return run
+
+
+def _write_random_run(dataset: Path, run: Path, arch: str) -> None:
+    import numpy as np
+    from safetensors.numpy import save
+
+    from model.architecture import CONFIGS
+    from model.runfile import MODEL_JSON, WEIGHTS, Model
+    from pipeline.manifest import read_manifest
+
+    manifest = read_manifest(dataset)
+    config, choose = CONFIGS[arch](), np.random.default_rng(0)
+    shapes = _shapes(config, manifest.profile, len(manifest.labels))
+    weights = save({name: choose.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()})
+    model = Model(
+        architecture=config,
+        profile=manifest.profile,
+        labels=manifest.labels,
+        temperature=1.0,
+        dataset_fingerprint=manifest.fingerprint,
+        weights_bytes=len(weights),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        versions={},
+    )
+    run.mkdir()
+    (run / WEIGHTS).write_bytes(weights)
+    (run / MODEL_JSON).write_bytes(model.to_bytes())
+
+
+def _shapes(config: Any, profile: Any, num_classes: int) -> dict[str, tuple[int, ...]]:
+    """Of the weights, by name."""
+    if config.name == "ngram":
+        layers: dict[str, tuple[int, ...]] = {"linear": (num_classes, config.dim)}
+        bag = {"bag.weight": (config.buckets + 1, config.dim)}
+    else:
+        layers = {
+            "conv_1": (config.channels_1, profile.num_codes, 3),
+            "norm_1": (config.channels_1,),
+            "conv_2": (config.channels_2, config.channels_1, 3),
+            "norm_2": (config.channels_2,),
+            "linear_1": (config.hidden, profile.max_length * config.channels_2),
+            "linear_2": (num_classes, config.hidden),
+        }
+        bag = {}
+    weights = {f"{name}.weight": shape for name, shape in layers.items()}
+    return bag | weights | {f"{name}.bias": shape[:1] for name, shape in layers.items()}
+
+
+def count_flops(config: Any, profile: Any, num_classes: int) -> int:
+    """Multiplications and additions that the article's network does for a row, in its matrix products and convolutions."""
+    shapes = _shapes(config, profile, num_classes)
+    count = 0
+    for name, shape in shapes.items():
+        if len(shape) > 1:
+            size = 1
+            for length in shape:
+                size *= length
+            count += 2 * size * (profile.max_length if name.startswith("conv") else 1)
+    return count

@@ -1,0 +1,76 @@
+"""Training beside others who learn from the same rows, each with its accuracy on the same held-out rows. For jobs.bench only."""
+
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+from jobs import train
+from jobs.bench_data import make_data
+from jobs.bench_ground import Ground, Lineup, encoded, ready
+from jobs.bench_peers import FASTTEXT, TFIDF, prepare_fasttext_fit, prepare_tfidf_fit
+from jobs.bench_timing import Learned, Section
+
+SEED_BATCHES = 93
+"""Batches of the article's epoch on its full file."""
+
+
+def train_section(ground: Ground) -> Section:
+    """A dataset to a model, measured on the held-out rows: everyone's time has both in it."""
+    from pipeline.manifest import TRAIN, VALID, read_manifest
+
+    # Each title once: those that are repeated would be learned by heart.
+    num_rows = min(ground.train_rows, ground.data.num_once)
+    data = make_data(ground.data.kind, ground.folder / "train.csv", num_rows)
+    dataset = encoded(ground, data, "learned")
+    manifest = read_manifest(dataset)
+    num_train = manifest.num_rows(TRAIN)
+    lineup = Lineup(ground, "train", f"train, {data.title}, {num_train:,} rows, {manifest.num_rows(VALID):,} held out")
+    _add_ours(lineup, ground, dataset, num_train)
+    lineup.add(TFIDF, "peer", num_train, partial(prepare_tfidf_fit, dataset), needs=("scikit-learn",))
+    lineup.add(
+        f"{FASTTEXT}, 5 epochs",
+        "peer",
+        num_train,
+        partial(prepare_fasttext_fit, dataset, ground.folder / "fasttext.txt", ground.num_threads),
+        needs=("fasttext",),
+    )
+    return lineup.section
+
+
+def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> None:
+    def add(name: str, num_rows: int, **flags: Any) -> None:
+        job = train.TrainJobConfig(dataset, out=ground.folder / "run", common=ground.common, **flags)
+        needs = ("torch", "torch.compile") if flags.get("compile") else ("torch",)
+        lineup.add(f"jobs.train, {name}", "ours", num_rows, ready(run_training, job), needs=needs)
+
+    add("recipe default, all its epochs", num_train)
+    add("recipe default, one epoch", num_train, epochs=1)
+    for flag, value in _faster_flags().items():
+        if value is None:
+            lineup.leave_out(f"jobs.train --{flag}", "this jobs.train has no such flag")
+        else:
+            add(f"one epoch, --{flag}{'' if value is True else f' {value}'}", num_train, epochs=1, **{flag: value})
+    batches = min(SEED_BATCHES, -(-num_train // 128))
+    add(
+        f"recipe seed, one epoch of {batches} batches",
+        min(batches * 128, num_train),
+        recipe="seed",
+        epochs=1,
+        limit_batches=batches,
+    )
+
+
+def _faster_flags() -> dict[str, Any]:
+    """Flags of jobs.train that change nothing but its speed, each with the value to try; None where it does not have them."""
+    types = {field.name: field.type for field in fields(train.TrainJobConfig)}
+    words = [
+        word for choice in (types.get("precision"), *get_args(types.get("precision"))) for word in get_args(choice)
+    ]
+    half = next((word for word in words if isinstance(word, str) and word.startswith("bf")), None)
+    return {"compile": True if "compile" in types else None, "precision": half}
+
+
+def run_training(config: train.TrainJobConfig) -> Learned:
+    """Train; returns the accuracy on the held-out rows."""
+    return Learned(accuracy=train.run(config)["valid_accuracy"])
