@@ -13,14 +13,12 @@ from jobs.command import CommonConfig, run_command
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from jobs.console import Meter
     from model.recipe import TrainConfig
-    from model.training import Trained, Training
+    from model.training import OnEpoch, Trained
     from pipeline.manifest import Manifest
-
-RUN_FILES = frozenset(
-    {"model.json", "model.safetensors", "metrics.jsonl", "config.toml", "report.html", "checkpoints", ".lock"}
-)
 
 
 @Parameter(name="*")
@@ -54,10 +52,14 @@ class TrainJobConfig:
     "End each epoch after so many batches; 0 for all."
     seed: int | None = None
     "Seed of weights, dropout and order; 0 by default."
+    precision: Literal["float32", "bfloat16"] = "float32"
+    "Of the network's products in training; weights and what is measured on held-out rows stay float32."
+    compile: bool = False
+    "Train through torch.compile, which needs a C++ compiler and half a minute or so before the first step."
     device: Literal["auto", "cpu", "cuda"] = "auto"
     "auto takes CUDA where there is a device."
     num_workers: int = 0
-    "Processes that read batches; 0 reads in the main one, which is enough for shards on a local disk."
+    "Processes that read batches; 0 reads ahead in a thread of the main one, which is enough for shards on a local disk."
     checkpoint_seconds: float = 60.0
     "Write a checkpoint so often, beside the one at each epoch's end."
     resume: bool = False
@@ -85,6 +87,8 @@ class TrainJobConfig:
             "shuffle",
             "limit_batches",
             "seed",
+            "precision",
+            "compile",
         )
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
@@ -95,18 +99,12 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     Raises:
         CharmillError: No model was published; a checkpoint may be there to go on from.
     """
-    missing = [name for name in ("torch", "einops", "jinja2") if find_spec(name) is None]
-    if missing:
-        raise MissingError(
-            f"training needs {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
-        )
+    _require_packages()
     import torch
 
-    from jobs.console import metered
-    from model.checkpoint import CHECKPOINT
     from model.device import choose_device
     from model.recipe import resolve
-    from model.training import Training
+    from model.run_folder import require_free_run
     from pipeline.manifest import read_manifest
     from pipeline.publish import exclusive
     from pipeline.shards import verify_shards
@@ -123,33 +121,27 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     resolved = resolve(
         config.recipe, config.recipe_flags(), num_train=manifest.num_rows("train"), num_valid=manifest.num_rows("valid")
     )
-    _require_free_run(config)
+    require_free_run(config.out, resume=config.resume, overwrite=config.common.overwrite)
     config.out.mkdir(parents=True, exist_ok=True)
     with exclusive(config.out):
-        training = Training(
-            config.dataset,
-            manifest,
-            resolved,
-            config.out,
-            device=device,
-            num_workers=config.num_workers,
-            checkpoint_seconds=config.checkpoint_seconds,
-        )
-        resumed = config.resume and training.resume()
-        if not resumed:
-            # The model that an earlier training published stays whole until this one replaces it.
-            (config.out / CHECKPOINT).unlink(missing_ok=True)
-        _write_config(config, resolved)
-        with metered(config.common.log, "train", resolved.epochs * training.num_batches) as meter:
-            meter.note(
-                "training",
-                arch=resolved.arch,
-                device=device.type,
-                rows=manifest.num_rows("train"),
-                resumed_at_batch=training.batches_done,
-            )
-            trained = _train(training, config.out, meter)
+        trained, resumed = _train(config, manifest, resolved, device)
         outputs = _publish(config, manifest, resolved, trained)
+    return _report(manifest, resolved, trained) | {
+        "resumed": resumed,
+        "seconds": round(time.monotonic() - started, 3),
+        "outputs": outputs,
+    }
+
+
+def _require_packages() -> None:
+    missing = [name for name in ("torch", "einops", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise MissingError(
+            f"training needs {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
+        )
+
+
+def _report(manifest: "Manifest", resolved: "TrainConfig", trained: "Trained") -> dict[str, Any]:
     last = trained.history[-1]
     return {
         "valid_accuracy": trained.evaluation.accuracy,
@@ -162,36 +154,7 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
         "epochs": resolved.epochs,
         "rows_train": manifest.num_rows("train"),
         "rows_valid": manifest.num_rows("valid"),
-        "resumed": resumed,
-        "seconds": round(time.monotonic() - started, 3),
-        "outputs": outputs,
     }
-
-
-def _require_free_run(config: TrainJobConfig) -> None:
-    from model.checkpoint import CHECKPOINT
-
-    out = config.out
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: it is a file; --out names the run's folder", path=out)
-    names = {entry.name for entry in out.iterdir()} - {".lock"} if out.is_dir() else set()
-    if not names:
-        return
-    begun = "model.json" in names or (out / CHECKPOINT).exists() or bool(names - RUN_FILES)
-    if begun and not config.resume and not config.common.overwrite:
-        raise UsageError(
-            f"{out}: the folder is not empty; add --resume to go on, --overwrite to start over, or name another --out",
-            path=out,
-        )
-    foreign = sorted(name for name in names if name.removeprefix(".").removesuffix(".partial") not in RUN_FILES)
-    if foreign:
-        flag = "--resume goes on with" if config.resume else "--overwrite replaces"
-        raise UsageError(f"{out}: {flag} a run only, and {foreign[0]!r} belongs to none; move it away", path=out)
-    if config.resume and "model.json" in names and not (out / CHECKPOINT).exists():
-        raise UsageError(
-            f"{out}: a model is there, but no checkpoint to go on from; start over with --overwrite, or name another --out",
-            path=out,
-        )
 
 
 def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
@@ -208,7 +171,42 @@ def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
     replace_file(config.out / "config.toml", lambda file: file.write(text.encode()))
 
 
-def _train(training: "Training", out: Path, meter: "Meter") -> "Trained":
+def _train(
+    config: TrainJobConfig, manifest: "Manifest", resolved: "TrainConfig", device: "torch.device"
+) -> "tuple[Trained, bool]":
+    """Train in the run's folder, from its checkpoint where there is one to go on from; returns whether there was."""
+    from jobs.console import metered
+    from model.run_folder import CHECKPOINT
+    from model.training import Training
+
+    training = Training(
+        config.dataset,
+        manifest,
+        resolved,
+        config.out,
+        device=device,
+        num_workers=config.num_workers,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
+    resumed = config.resume and training.resume()
+    if not resumed:
+        # The model that an earlier training published stays whole until this one replaces it.
+        (config.out / CHECKPOINT).unlink(missing_ok=True)
+    _write_config(config, resolved)
+    with metered(config.common.log, "train", resolved.epochs * training.num_batches) as meter:
+        meter.note(
+            "training",
+            arch=resolved.arch,
+            device=device.type,
+            rows=manifest.num_rows("train"),
+            resumed_at_batch=training.batches_done,
+        )
+        trained = training.run(meter.update, _epoch_writer(config.out, meter))
+    return trained, resumed
+
+
+def _epoch_writer(out: Path, meter: "Meter") -> "OnEpoch":
+    """What writes each epoch's line of metrics and says it."""
     from pipeline.publish import replace_file
 
     lines: list[str] = []
@@ -224,7 +222,7 @@ def _train(training: "Training", out: Path, meter: "Meter") -> "Trained":
             },
         )
 
-    return training.run(meter.update, on_epoch)
+    return on_epoch
 
 
 def _publish(config: TrainJobConfig, manifest: "Manifest", resolved: "TrainConfig", trained: "Trained") -> list[str]:

@@ -21,7 +21,6 @@ from pipeline.errors import InputError, MismatchError
 from pipeline.publish import replace_file
 
 FORMAT_VERSION = 1
-CHECKPOINT = "checkpoints/last.safetensors"
 
 
 def save_checkpoint(

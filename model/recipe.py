@@ -11,6 +11,7 @@ from pipeline.errors import InputError, MismatchError, UsageError
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "one-cycle")
 RECIPES = ("default", "seed")
+FLOAT32, BFLOAT16 = PRECISIONS = ("float32", "bfloat16")
 
 _DEFAULT_MIN_EPOCHS, _DEFAULT_MAX_EPOCHS, _DEFAULT_MIN_STEPS = 4, 50, 250
 
@@ -31,6 +32,8 @@ class TrainConfig:
         shuffle: Whether to shuffle each epoch.
         limit_batches: Batches an epoch; 0 for all.
         seed: Of the first weights, of dropout and of the order.
+        precision: One of `PRECISIONS`, of forward and backward in training; weights stay float32, and rows held out are measured in it.
+        compile: Whether to train through torch.compile, whose kernels round otherwise.
     """
 
     recipe: str
@@ -44,6 +47,8 @@ class TrainConfig:
     shuffle: bool
     limit_batches: int
     seed: int
+    precision: str
+    compile: bool
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -51,6 +56,7 @@ class TrainConfig:
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("recipe", RECIPES),
+            ("precision", PRECISIONS),
         ):
             value = getattr(self, name)
             if value not in known:
@@ -87,7 +93,13 @@ def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: in
             f"the dataset has {num_train:,} rows to train from and {num_valid:,} held out; both must be there: "
             "encode more rows or with another --valid-fraction"
         )
-    defaults: dict[str, Any] = {"recipe": recipe, "seed": 0, "weight_decay": 0.0}
+    defaults: dict[str, Any] = {
+        "recipe": recipe,
+        "seed": 0,
+        "weight_decay": 0.0,
+        "precision": FLOAT32,
+        "compile": False,
+    }
     if recipe == "seed":
         defaults |= {
             "arch": "charcnn",

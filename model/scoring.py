@@ -19,17 +19,16 @@ from model.parts import Part, PartFolder, PartJournal
 from model.predictor import Predictor, Probabilities
 from model.runfile import Model
 from model.score_options import ScoreOptions
-from pipeline.alphabet import Codes
-from pipeline.encoder import Encoder
+from pipeline.encoder import Encoder, to_strings
 from pipeline.errors import InputError
+from pipeline.overlap import overlap
 from pipeline.publish import publish_file, staging, sync_folder
 from pipeline.quarantine import check_law, check_share, is_quarantine
-from pipeline.reader import LABEL, RECORD, TEXT, CsvReader, RowBlock, kept_name
+from pipeline.reader import LABEL, RECORD, TEXT, CsvReader, RowBlock, ScannedBlock, kept_name
 from pipeline.source import Source
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 wrote numbers with dictionaries.
 METADATA_KEY = "charmill"
-PREDICT_ROWS = 16_384  # Rows are predicted in pieces of this size, whatever the reader's blocks are.
 _FAILED = ".failed.quarantine.parquet"
 PART_BYTES = 128 << 20  # What a kill can cost of a large drop, in text.
 
@@ -73,8 +72,8 @@ class Scorer:
         model: The model.
         predictor: It, loaded.
         options: What to write.
-        num_threads: For encoding.
-        part_bytes: Rows are predicted in pieces that begin anew after so many bytes of text, and a part of a large source ends there.
+        num_threads: So many blocks are encoded and predicted at once.
+        part_bytes: A part of a large source ends after the block that reaches so many bytes of text.
     """
 
     def __init__(
@@ -90,7 +89,8 @@ class Scorer:
         self._predictor = predictor
         self._options = options
         self._part_bytes = part_bytes
-        self._encoder = Encoder(model.profile, num_threads)
+        self._encoder = Encoder(model.profile)
+        self._num_threads = num_threads
         self._schema = options.schema(len(model.labels))
         self._labels = pa.array(model.labels, pa.string())
 
@@ -161,23 +161,26 @@ class Scorer:
         for part in finished:
             report.reuse(part)
         output = PartWriter(folder, None if journal is None else len(finished), self._schema)
-        pieces = _Pieces()
-        start = finished[-1].end if finished else None
+        start = part_start = finished[-1].end if finished else None
+        reader = CsvReader(source, self._options.csv_format)
+
+        def score(block: ScannedBlock) -> tuple[RowBlock, Scored]:
+            rows = reader.rows(block)
+            return rows, self._predict(rows.frame)
+
         try:
-            part_start = start
-            with closing(CsvReader(source, self._options.csv_format).blocks(start)) as blocks:
-                for block in blocks:
+            scanned = reader.scan(start)
+            with closing(overlap(scanned, score, ScannedBlock.size_bytes, self._num_threads)) as blocks:
+                for block, scored in blocks:
                     part_start = part_start or block.place
-                    self._take(block, pieces, output, report)
-                    if block.end.offset - part_start.offset >= self._part_bytes:
+                    output.reject(block, report)
+                    output.write(scored, report)
+                    if journal is not None and block.end.offset - part_start.offset >= self._part_bytes:
                         part_start = block.end
-                        self._flush(pieces, output, report, final=True)
-                        if journal is not None:
-                            finished.append(output.finish(block.end))
-                            journal.add(finished[-1])
-                            output = PartWriter(folder, len(finished), self._schema)
+                        finished.append(output.finish(block.end))
+                        journal.add(finished[-1])
+                        output = PartWriter(folder, len(finished), self._schema)
                     on_block(report)
-            self._flush(pieces, output, report, final=True)
             metadata = {METADATA_KEY: json.dumps(self._metadata(source, report))}
             if finished:
                 finished.append(output.finish(None))
@@ -189,16 +192,6 @@ class Scorer:
         with written.scores.open("rb") as file:
             check_law(source.path, report.rows_in, pq.read_metadata(file).num_rows, report.rows_quarantined)
         return written
-
-    def _take(self, block: RowBlock, pieces: "_Pieces", output: PartWriter, report: ScoreReport) -> None:
-        output.reject(block, report)
-        if len(block.frame):
-            pieces.add(self._encoder.encode(block.frame[TEXT]), block.frame.drop(TEXT))
-        self._flush(pieces, output, report, final=False)
-
-    def _flush(self, pieces: "_Pieces", output: PartWriter, report: ScoreReport, *, final: bool) -> None:
-        for codes_NL, frame in pieces.take(final=final):
-            output.write(self._predict(codes_NL, frame), report)
 
     def _assemble(self, parts: list[Part], folder: PartFolder) -> PartWriter:
         """Join parts: since a Parquet file's bytes depend on its rows alone, it is as if there had been no parts."""
@@ -217,8 +210,8 @@ class Scorer:
             raise
         return output
 
-    def _predict(self, codes_NL: Codes, frame: pl.DataFrame) -> Scored:
-        probabilities_NK = self._predictor.predict(codes_NL)
+    def _predict(self, frame: pl.DataFrame) -> Scored:
+        probabilities_NK = self._predictor.predict(self._encoder.encode(to_strings(frame[TEXT])))
         predicted = probabilities_NK.argmax(axis=1)
         confidence = probabilities_NK.max(axis=1)
         num_correct = num_abstained = 0
@@ -253,33 +246,6 @@ class Scorer:
             "engine": self._predictor.name,
             "program_version": version("charmill"),
         }
-
-
-class _Pieces:
-    """Joins and cuts rows into pieces of `PREDICT_ROWS`, the last one perhaps shorter."""
-
-    def __init__(self) -> None:
-        self._codes: list[Codes] = []
-        self._frames: list[pl.DataFrame] = []
-        self._num_rows = 0
-
-    def add(self, codes_NL: Codes, frame: pl.DataFrame) -> None:
-        self._codes.append(codes_NL)
-        self._frames.append(frame)
-        self._num_rows += len(frame)
-
-    def take(self, *, final: bool) -> list[tuple[Codes, pl.DataFrame]]:
-        """Whole pieces; with final, all the rest."""
-        ready = self._num_rows if final else self._num_rows - self._num_rows % PREDICT_ROWS
-        if not ready:
-            return []
-        codes_NL, frame = np.concatenate(self._codes), pl.concat(self._frames)
-        rest = len(frame) - ready
-        self._codes, self._frames, self._num_rows = ([codes_NL[ready:]], [frame[ready:]], rest) if rest else ([], [], 0)
-        return [
-            (codes_NL[start : min(start + PREDICT_ROWS, ready)], frame[start : min(start + PREDICT_ROWS, ready)])
-            for start in range(0, ready, PREDICT_ROWS)
-        ]
 
 
 def _fixed_size_list(probabilities_NK: Probabilities, kind: pa.DataType) -> pa.Array:

@@ -1,9 +1,10 @@
-"""The torch engine: the network itself, on the CPU or on CUDA. Needs torch."""
+"""The torch engine: the network itself, on the CPU in batches of one shape, on CUDA in large blocks. Needs torch."""
 
 import numpy as np
 import torch
 
 from model.architecture import build_network
+from model.block_forward import BlockForward
 from model.device import choose_device
 from model.predictor import BATCH_ROWS, Device, Probabilities, full_batch
 from model.runfile import Model, Weights
@@ -37,17 +38,28 @@ class TorchPredictor:
             ) from error
         self._network.to(self._device).eval()
         self._temperature = model.temperature
+        self._blocks: BlockForward | None = None
+        if self._device.type == "cuda":
+            self._blocks = BlockForward(
+                self._network, self._device, temperature=model.temperature, num_classes=len(model.labels)
+            )
         self._fill = model.profile.fill
         self._num_classes = len(model.labels)
         self.name = f"torch on {self._device.type}"
 
     @torch.inference_mode()
     def predict(self, codes_NL: Codes) -> Probabilities:
-        """Uint8 [N, L] to float32 [N, K], rows summing to 1, owned by the caller."""
+        """Uint8 [N, L] to float32 [N, K], rows summing to 1, owned by the caller.
+
+        Raises:
+            TemporaryError: CUDA's memory does not hold a single row.
+        """
+        if self._blocks is not None:
+            return self._blocks.predict(codes_NL)
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
         for start in range(0, len(codes_NL), BATCH_ROWS):
             codes_BL = codes_NL[start : start + BATCH_ROWS]
-            logits_BK = self._network(torch.from_numpy(full_batch(codes_BL, self._fill)).to(self._device))
-            probabilities_BK = torch.softmax(logits_BK / self._temperature, dim=1).cpu().numpy()
+            logits_BK = self._network(torch.from_numpy(full_batch(codes_BL, self._fill)))
+            probabilities_BK = torch.softmax(logits_BK / self._temperature, dim=1).numpy()
             probabilities_NK[start : start + BATCH_ROWS] = probabilities_BK[: len(codes_BL)]
         return probabilities_NK

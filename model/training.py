@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from model.architecture import CONFIGS, build_network
-from model.checkpoint import CHECKPOINT, load_checkpoint, read_progress, save_checkpoint
+from model.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from model.metrics import Evaluation, evaluate
 from model.optim import make_optimizer, make_schedule
 from model.recipe import TrainConfig, require_same_config
+from model.run_folder import CHECKPOINT
+from model.step import TrainStep
 from pipeline.alphabet import require_same_profile
 from pipeline.dataset import ShardDataset
 from pipeline.errors import InputError, MismatchError
@@ -84,6 +86,14 @@ class Training:
         self._optimizer = make_optimizer(config, self.network.parameters())
         self.num_batches = len(dataset)
         self._schedule = make_schedule(config, self._optimizer, config.epochs * self.num_batches)
+        self._step = TrainStep(
+            self.network,
+            self._optimizer,
+            self._schedule,
+            device,
+            precision=config.precision,
+            compiled=config.compile,
+        )
         self._history: list[dict[str, Any]] = []
         self._sums = _EpochSums(device)
         self._checkpointed = time.monotonic()
@@ -121,6 +131,7 @@ class Training:
 
         Raises:
             InputError: The loss is no longer finite.
+            MissingError: The network is to be compiled and cannot be.
         """
         for line in self._history:
             on_epoch(line)
@@ -137,13 +148,8 @@ class Training:
         sums.start_clock()
         self.network.train()
         for codes_BL, label_ids_B in self._train:
-            logits_BK = self.network(codes_BL)
-            loss = nn.functional.cross_entropy(logits_BK, label_ids_B)
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
-            self._schedule.step()
-            sums.add(loss.detach(), logits_BK.detach(), label_ids_B)
+            loss, logits_BK = self._step(codes_BL, label_ids_B)
+            sums.add(loss, logits_BK, label_ids_B)
             on_step(self.batches_done, lambda: {"epoch": f"{epoch + 1}/{self._config.epochs}"} | sums.figures())
             if time.monotonic() - self._checkpointed >= self._checkpoint_seconds:
                 self._save()

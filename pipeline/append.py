@@ -13,7 +13,17 @@ from pathlib import Path
 
 from pipeline.alphabet import Profile, get_profile, require_same_profile
 from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
-from pipeline.manifest import FILE_KINDS, QUARANTINE, TRAIN, VALID, Manifest, SourceEntry, SplitEntry, read_manifest
+from pipeline.manifest import (
+    FILE_KINDS,
+    FORMAT_VERSION,
+    QUARANTINE,
+    TRAIN,
+    VALID,
+    Manifest,
+    SourceEntry,
+    SplitEntry,
+    read_manifest,
+)
 from pipeline.publish import sync_folder
 from pipeline.quarantine import QuarantineWriter, count_rejects, read_rejects
 from pipeline.shards import verify_shards
@@ -77,6 +87,7 @@ class Base:
         shards = [*self.manifest.shards, *new.shards]
         return replace(
             self.manifest,
+            format_version=FORMAT_VERSION,
             sources=[*self.manifest.sources, *new.sources],
             shards=[shard for split in (TRAIN, VALID) for shard in shards if shard.split == split],
         )

@@ -1,4 +1,4 @@
-"""64 bytes as the bits of one word, for kernels that look for single bytes in wide steps. May be imported by kernels only.
+"""64 bytes as the bits of one word and 4 as a number, for kernels that go in wide steps. May be imported by kernels only.
 
 Written in LLVM's own vector operations, so it becomes whatever the machine has (AVX-512, AVX2, SSE2, NEON). Bit i is byte i.
 """
@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 STEP = 64
 
-_BYTE, _WORD, _FLAG = ir.IntType(8), ir.IntType(64), ir.IntType(1)
+_BYTE, _HALF, _WORD, _FLAG = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.IntType(1)
 _VECTOR = ir.VectorType(_BYTE, STEP)
 
 
@@ -27,6 +27,16 @@ def _equal_bits(_context: Any, data: Any, _position: Any, _byte: Any) -> Any:
         return builder.bitcast(builder.icmp_unsigned("==", loaded, wanted), _WORD)
 
     return types.uint64(data, types.intp, types.uint8), generate
+
+
+def _load_word(_context: Any, data: Any, _position: Any) -> Any:
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        pointer = builder.bitcast(builder.gep(array.data, [args[1]]), _HALF.as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint32(data, types.intp), generate
 
 
 def _count_bits(_context: Any, _word: Any) -> Any:
@@ -47,6 +57,9 @@ def _lowest_bit(_context: Any, _word: Any) -> Any:
 
 equal_bits: Any = intrinsic(_equal_bits)
 """(data, position, byte): which of the 64 bytes of data, uint8 [bytes], from position on equal a byte. The caller checks bounds."""
+
+load_word: Any = intrinsic(_load_word)
+"""(data, position): the 4 bytes of data, uint8 [bytes], from position on as a uint32 in the machine's order. The caller checks bounds."""
 
 count_bits: Any = intrinsic(_count_bits)
 """(word): the number of bits set in a uint64, int64."""

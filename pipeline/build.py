@@ -5,21 +5,21 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-
 from pipeline.alphabet import Profile
 from pipeline.append import Base, require_same_content
+from pipeline.encoded import EncodedBlock, encode_block
 from pipeline.encoder import Encoder
 from pipeline.errors import InputError
 from pipeline.journal import Journal
 from pipeline.labels import LabelIndex
 from pipeline.manifest import FORMAT_VERSION, MANIFEST, QUARANTINE, TRAIN, VALID, Manifest, SourceEntry, SplitEntry
+from pipeline.overlap import overlap
 from pipeline.progress import DATASET, SCRATCH, Mark, Progress, fingerprint_of, read_progress
 from pipeline.publish import clear_stage, write_durably
 from pipeline.quarantine import QuarantineWriter, check_law, check_share
-from pipeline.reader import LABEL, RECORD, TEXT, CsvFormat, CsvReader, RowBlock
+from pipeline.reader import CsvFormat, CsvReader, ScannedBlock
 from pipeline.scanner import Place
-from pipeline.shards import ROWS_SCHEMA, ShardWriter
+from pipeline.shards import ShardWriter
 from pipeline.source import Source
 from pipeline.split import make_splitter
 
@@ -87,7 +87,7 @@ class DatasetBuilder:
         self.quarantine = QuarantineWriter(folder / QUARANTINE)
         self._config = config
         self._base = base
-        self._encoder = Encoder(config.profile, config.num_threads)
+        self._encoder = Encoder(config.profile)
         known = progress.labels if progress else base.manifest.labels if base else ()
         self._labels = LabelIndex(known)
         mark = progress.mark if progress else Mark(source=0, place=None, rows={TRAIN: 0, VALID: 0}, rejects=0)
@@ -113,6 +113,7 @@ class DatasetBuilder:
             first_shard=self._base.num_shards(split) if self._base else 0,
             finished=[shard for shard in progress.shards if shard.split == split] if progress else (),
             num_dealt=mark.rows[split],
+            max_closing=min(1, self._config.num_threads - 1),
         )
 
     def read(self, source: Source, on_block: Callable[[Counts], None], expected_sha256: str = "") -> None:
@@ -134,13 +135,20 @@ class DatasetBuilder:
     def _read(self, source: Source, on_block: Callable[[Counts], None]) -> None:
         counts = self.counts
         start, self._start = self._start, None
-        with closing(CsvReader(source, self._config.csv_format).blocks(start)) as blocks:
+        reader = CsvReader(source, self._config.csv_format)
+
+        def encode(block: ScannedBlock) -> EncodedBlock:
+            return encode_block(reader.rows(block), source.name, self._encoder, self._splitter)
+
+        scanned = reader.scan(start)
+        with closing(overlap(scanned, encode, ScannedBlock.size_bytes, self._config.num_threads)) as blocks:
             for block in blocks:
-                self._take(source, block)
+                label_ids = self._labels.ids(block.labels)
+                self._splitter.write(block.codes, label_ids, block.rows, block.num_train)
                 self.quarantine.write(block.rejects)
                 self._journal.take(block.rejects)
                 counts.rows_in += block.num_records
-                counts.rows_out += len(block.frame)
+                counts.rows_out += len(block.rows)
                 counts.rows_quarantined += len(block.rejects)
                 self._pass_border(block.end)
                 self._journal.write(self._labels.labels, counts.sources, source)
@@ -166,20 +174,6 @@ class DatasetBuilder:
                 rejects=self.quarantine.num_rows,
             )
         )
-
-    def _take(self, source: Source, block: RowBlock) -> None:
-        frame = block.frame
-        if frame.is_empty():
-            return
-        rows = pa.table(
-            [
-                pa.repeat(pa.scalar(source.name, pa.string()), len(frame)),
-                frame[RECORD].to_arrow(),
-                frame[TEXT].to_arrow(),
-            ],
-            schema=ROWS_SCHEMA,
-        )
-        self._splitter.write(self._encoder.encode(frame[TEXT]), self._labels.ids(frame[LABEL]), rows)
 
     def finish(self) -> Manifest:
         """Check the law, complete the dataset and write its manifest.

@@ -13,14 +13,19 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from pipeline.errors import MismatchError
+from pipeline.gather import ShardRows
 from pipeline.manifest import Manifest
 from pipeline.order import Rows, count_batches, epoch_batches, is_mine
-from pipeline.shards import open_codes, open_labels
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-"""(codes uint8 [B, L], label ids int64 [B]), both owned by the receiver: copies, never views of a map."""
+"""(codes uint8 [B, L], label ids int64 [B]), both owned by the receiver: copies, never views of a map, and nobody else's to write.
+
+Batches that were gathered together lie side by side in one piece of memory, which goes when the last of them does.
+"""
 
 STATE_VERSION = 1
+GATHERED_ROWS = 8192
+"""Batches are gathered together up to so many rows, since the calls cost more than a batch's bytes."""
 
 
 class ShardDataset(IterableDataset[Batch]):
@@ -76,21 +81,32 @@ class ShardDataset(IterableDataset[Batch]):
 
     def batches(self, worker: int, num_workers: int) -> Iterator[Batch]:
         """Yield what one of num_workers readers reads of the rest of the epoch."""
-        codes = [open_codes(self._folder, shard) for shard in self._shards]
-        label_ids = [open_labels(self._folder, shard) for shard in self._shards]
+        return itertools.chain.from_iterable(self.gathered(worker, num_workers))
+
+    def gathered(self, worker: int = 0, num_workers: int = 1) -> Iterator[list[Batch]]:
+        """The same batches, some at a time; where they begin is settled by this call, whenever they are read.
+
+        Args:
+            worker: Of num_workers readers.
+            num_workers: Readers that share this rank's batches.
+        """
         sizes = [shard.num_rows for shard in self._shards]
-        starts = np.cumsum([0, *sizes])
         order = epoch_batches(sizes, self._seed, self.epoch, batch_size=self._batch_size, shuffle=self._shuffle)
-        last = len(self) * self._num_ranks
-        first = self.delivered  # Read once: the count goes on while this generator runs.
-        for number, rows in enumerate(itertools.islice(order, last)):
-            if is_mine(
-                number, first, rank=self._rank, num_ranks=self._num_ranks, worker=worker, num_workers=num_workers
-            ):
-                yield (
-                    torch.from_numpy(_gather(codes, starts, rows)),
-                    torch.from_numpy(_gather(label_ids, starts, rows).astype(np.int64)),
-                )
+        first, last = self.delivered, len(self) * self._num_ranks
+        ranks = {"rank": self._rank, "num_ranks": self._num_ranks, "worker": worker, "num_workers": num_workers}
+        mine = (rows for number, rows in enumerate(itertools.islice(order, last)) if is_mine(number, first, **ranks))
+        return self._gather(mine)
+
+    def _gather(self, rows_of_batches: Iterator[Rows]) -> Iterator[list[Batch]]:
+        shards = ShardRows(self._folder, self._shards)
+        together = max(1, GATHERED_ROWS // self._batch_size)
+        while batches := list(itertools.islice(rows_of_batches, together)):
+            # Only an epoch's last batch is shorter than the others, and it is the last one here as well.
+            codes, label_ids = (
+                torch.split(torch.from_numpy(array), self._batch_size)
+                for array in shards.gather(np.concatenate(batches))
+            )
+            yield list(zip(codes, label_ids, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Where the consumer is."""
@@ -120,15 +136,3 @@ class ShardDataset(IterableDataset[Batch]):
                 )
         self.epoch = state["epoch"]
         self.delivered = state["delivered"]
-
-
-def _gather(shards: list[Any], starts: Any, rows: Rows) -> Any:
-    """Copy rows, by number over all shards, out of the maps."""
-    if len(shards) == 1:
-        return shards[0][rows]
-    which = np.searchsorted(starts, rows, side="right") - 1
-    gathered = np.empty((len(rows), *shards[0].shape[1:]), shards[0].dtype)
-    for shard in np.unique(which):
-        chosen = which == shard
-        gathered[chosen] = shards[shard][rows[chosen] - starts[shard]]
-    return gathered

@@ -80,13 +80,14 @@ class Journal:
         if not self._fingerprint or self._num_shards == self._num_written or now - self._written_at < PROGRESS_SECONDS:
             return
         self._finish_part()
+        num_bytes, digest = current.passed()
         Progress(
             fingerprint=self._fingerprint,
             mark=self._marks[0],
             shards=[shard for writer in self._writers for shard in writer.finished],
             labels=labels,
             sources=sources,
-            prefix=StoredBytes(bytes=current.bytes_read, sha256=current.sha256),
+            prefix=StoredBytes(bytes=num_bytes, sha256=digest),
             parts=self._parts,
         ).write(self._stage)
         self._num_written, self._written_at = self._num_shards, now

@@ -4,6 +4,8 @@ All of them read Arrow's large_string layout: `data` is uint8 [bytes], UTF-8, ro
 They release the GIL, so threads over slices of rows run side by side.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -14,6 +16,48 @@ Hashes = npt.NDArray[np.uint64]
 
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
+
+
+@njit(nogil=True, cache=True)
+def _fold_row(
+    data: Bytes,
+    position: int,
+    stop: int,
+    table: Bytes,
+    space: int,
+    letter_i: int,
+    letter_k: int,
+    codes_L: Bytes,
+) -> Any:
+    """Encode one row with all of Unicode's rules; returns how many codes were written."""
+    length = codes_L.shape[0]
+    filled = 0
+    pending_space = False
+    while position < stop and filled < length:
+        byte = data[position]
+        code: int = table[byte]
+        dotted = False
+        if byte == 0xE2 and position + 2 < stop and data[position + 1] == 0x84 and data[position + 2] == 0xAA:
+            code = letter_k
+            position += 2
+        elif byte == 0xC4 and position + 1 < stop and data[position + 1] == 0xB0:
+            code = letter_i
+            dotted = True
+            position += 1
+        position += 1
+        if code == space:
+            pending_space = filled > 0
+            continue
+        if pending_space:
+            codes_L[filled] = space
+            filled += 1
+            pending_space = False
+            if filled == length:
+                break
+        codes_L[filled] = code
+        filled += 1
+        pending_space = dotted
+    return filled
 
 
 @njit(nogil=True, cache=True)
@@ -34,6 +78,8 @@ def encode_fold(
     combining dot, so `i` and a space. Every other non-ASCII byte is a space, and runs of spaces collapse, so how many bytes
     a character takes does not matter.
 
+    Rows of ASCII take a loop without branches: each code is written, and a space behind a space is written over.
+
     Args:
         data: uint8 [bytes], UTF-8.
         offsets: int64 [N + 1].
@@ -49,32 +95,24 @@ def encode_fold(
     for row in range(codes_NL.shape[0]):
         position: int = offsets[row]
         stop = offsets[row + 1]
-        filled = 0
-        pending_space = False
+        filled: Any = 0
+        after_space: Any = 1
+        seen: Any = 0
         while position < stop and filled < length:
             byte = data[position]
-            code: int = table[byte]
-            dotted = False
-            if byte == 0xE2 and position + 2 < stop and data[position + 1] == 0x84 and data[position + 2] == 0xAA:
-                code = letter_k
-                position += 2
-            elif byte == 0xC4 and position + 1 < stop and data[position + 1] == 0xB0:
-                code = letter_i
-                dotted = True
-                position += 1
             position += 1
-            if code == space:
-                pending_space = filled > 0
-                continue
-            if pending_space:
-                codes_NL[row, filled] = space
-                filled += 1
-                pending_space = False
-                if filled == length:
-                    break
+            seen |= byte
+            code = table[byte]
+            is_space = np.int64(code == space)
             codes_NL[row, filled] = code
-            filled += 1
-            pending_space = dotted
+            filled += 1 - (is_space & after_space)
+            after_space = is_space
+        if seen >= 0x80 or (
+            filled == length and after_space
+        ):  # Whether a space at the cut stays depends on what follows.
+            filled = _fold_row(data, offsets[row], stop, table, space, letter_i, letter_k, codes_NL[row])
+        elif filled:
+            filled -= after_space
         for index in range(min(suffix.shape[0], length - filled)):
             codes_NL[row, filled + index] = suffix[index]
         filled = min(length, filled + suffix.shape[0])

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline.errors import InputError
@@ -11,6 +13,29 @@ from pipeline.shards import LabelIds
 
 MAX_LABELS = 1 << 16
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class LocalLabels:
+    """The labels of some rows.
+
+    Attributes:
+        names: Each once, in the order of appearance.
+        ids: int32 [N], indices into names.
+    """
+
+    names: list[str]
+    ids: npt.NDArray[np.int32]
+
+    def take(self, order: npt.NDArray[np.int64]) -> "LocalLabels":
+        """The same rows in another order."""
+        return LocalLabels(self.names, self.ids[order])
+
+
+def local_labels(labels: pl.Series) -> LocalLabels:
+    """Number the labels of some rows, String [N], no nulls."""
+    encoded = labels.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+    return LocalLabels(encoded.dictionary.to_pylist(), encoded.indices.to_numpy())
 
 
 class LabelIndex:
@@ -28,20 +53,19 @@ class LabelIndex:
         """All so far, by provisional id."""
         return list(self._ids)
 
-    def ids(self, labels: pl.Series) -> LabelIds:
+    def ids(self, labels: LocalLabels) -> LabelIds:
         """The provisional ids of labels, uint16 [N], owned by the caller.
 
         Args:
-            labels: String [N], no nulls.
+            labels: Of N rows.
 
         Raises:
             InputError: There are more labels than ids.
         """
-        for label in labels.unique(maintain_order=True):
-            self._ids.setdefault(label, len(self._ids))
+        provisional = [self._ids.setdefault(name, len(self._ids)) for name in labels.names]
         if len(self._ids) > MAX_LABELS:
             raise InputError(f"there are more than {MAX_LABELS:,} different labels; is --label the right column?")
-        return labels.replace_strict(self._ids, return_dtype=pl.UInt16).to_numpy().copy()
+        return np.array(provisional, np.uint16)[labels.ids]
 
     def finish(self, *, in_order: bool = False) -> tuple[list[str], LabelIds]:
         """The labels in their final order, and the final id of each provisional one, uint16 [K].

@@ -35,11 +35,13 @@ def epoch_windows(
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
     shards = generator.permutation(len(shard_sizes)) if shuffle else np.arange(len(shard_sizes))
     window: list[Rows] = []
+    num_rows = 0
     for shard in shards:
         window.append(np.arange(starts[shard], starts[shard + 1]))
-        if sum(map(len, window)) >= window_rows:
+        num_rows += len(window[-1])
+        if num_rows >= window_rows:
             yield _joined(window, generator if shuffle else None)
-            window = []
+            window, num_rows = [], 0
     if window:
         yield _joined(window, generator if shuffle else None)
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,28 +23,56 @@ def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Bytes of variable length in each row, int64 [N]."""
     total = np.zeros(len(table), np.int64)
     for column in table.columns:
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_binary(column.type):
+        if _has_own_bytes(column.type):
             total += pc.fill_null(pc.binary_length(column), 0).to_numpy()
     return total
 
 
+def _table_bytes(table: pa.Table) -> int:
+    """The sum of `_row_bytes`, from the ends of Arrow's offsets alone."""
+    total = 0
+    for column in table.columns:
+        if _has_own_bytes(column.type):
+            width = np.int64 if pa.types.is_large_string(column.type) else np.int32
+            for chunk in column.chunks:
+                if len(chunk):
+                    offsets = np.frombuffer(chunk.buffers()[1], width)
+                    total += int(offsets[chunk.offset + len(chunk)]) - int(offsets[chunk.offset])
+    return total
+
+
+def _has_own_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
+
+
+def _is_long(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_string(kind))
+
+
 class ParquetSink:
-    """Writes one Parquet file, zstd-compressed, row group by row group.
+    """Writes one Parquet file row group by row group.
 
     Errors of the file system pass through as OSError with their errno: the file is opened by Python, not by Arrow.
 
     Args:
         path: Where to write; must not be read before `close` has returned.
         schema: Of every table that will be written.
+        compression: ``zstd``, or ``none`` for what is made and read again on the same machine: compressing takes longer than all the rest.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, *, compression: Literal["zstd", "none"] = "zstd") -> None:
         self._file = path.open("wb")
-        # Binary columns hold what is different in each row and may be long: a dictionary and the least and greatest value would be of no
-        # use, and with a value of 100 MB they took 600 MB.
-        plain = [field.name for field in schema if not pa.types.is_binary(field.type)]
+        # Binary and large_string columns hold what is different in each row and may be long: a dictionary and the least and greatest value
+        # would be of no use, and with a value of 100 MB they took 600 MB.
+        ordered = [field.name for field in schema if not _is_long(field.type)]
         self._writer = pq.ParquetWriter(
-            self._file, schema, compression="zstd", store_schema=False, use_dictionary=plain, write_statistics=plain
+            self._file,
+            schema,
+            compression=compression,
+            store_schema=False,
+            use_dictionary=[name for name in ordered if not pa.types.is_primitive(schema.field(name).type)],
+            write_statistics=ordered,
+            column_encoding={field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_int64(field.type)},
         )
         self._schema = schema
         self._pending: list[pa.Table] = []
@@ -51,19 +80,28 @@ class ParquetSink:
         self._pending_bytes = 0
 
     def write(self, table: pa.Table) -> None:
-        """Append rows."""
+        """Append rows. The last row group is written by `close`, which may be called in another thread."""
+        if not len(table):
+            return
+        num_bytes = _table_bytes(table)
+        if self._pending_rows + len(table) <= ROW_GROUP_ROWS and self._pending_bytes + num_bytes < ROW_GROUP_BYTES:
+            self._hold(table, num_bytes)
+            return
         row_bytes = np.cumsum(_row_bytes(table))
         start = 0
         while start < len(table):
+            if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
+                self._flush()
             before = int(row_bytes[start - 1]) if start else 0
             by_bytes = int(np.searchsorted(row_bytes, before + ROW_GROUP_BYTES - self._pending_bytes)) + 1
             stop = min(len(table), start + ROW_GROUP_ROWS - self._pending_rows, max(by_bytes, start + 1))
-            self._pending.append(table.slice(start, stop - start))
-            self._pending_rows += stop - start
-            self._pending_bytes += int(row_bytes[stop - 1]) - before
-            if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
-                self._flush()
+            self._hold(table.slice(start, stop - start), int(row_bytes[stop - 1]) - before)
             start = stop
+
+    def _hold(self, table: pa.Table, num_bytes: int) -> None:
+        self._pending.append(table)
+        self._pending_rows += len(table)
+        self._pending_bytes += num_bytes
 
     def _flush(self) -> None:
         group = pa.concat_tables(self._pending).combine_chunks()

@@ -246,8 +246,13 @@ def _exchange(a: Path, b: Path) -> bool:
     raise OSError(number, os.strerror(number), str(b))
 
 
-def require_new_file(target: Path, *, overwrite: bool) -> None:
+def require_new_file(target: Path, *, overwrite: bool, flag: str = "--out") -> None:
     """Refuse to replace a file unasked.
+
+    Args:
+        target: The file.
+        overwrite: It may be replaced.
+        flag: What named it.
 
     Raises:
         UsageError: The target is a folder, or exists and overwrite is off.
@@ -256,5 +261,5 @@ def require_new_file(target: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{target}: it is a folder; name a file", path=target)
     if target.exists() and not overwrite:
         raise UsageError(
-            f"{target}: it exists already; name another --out, or add --overwrite to replace it", path=target
+            f"{target}: it exists already; name another {flag}, or add --overwrite to replace it", path=target
         )

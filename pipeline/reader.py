@@ -1,18 +1,25 @@
 """The CSV reader: a source in, frames of clean rows and rejects out. The only place where CSV is read.
 
-The scanner cuts and locates records, Polars parses the well-formed ones, and rows with a blank text or label are taken out
-here, so that everything after this module sees rows only.
+The scanner cuts and locates records and cuts the well-formed ones into fields, Polars cleans the rows, and those with a blank text or
+label are taken out here, so that everything after this module sees rows only.
+
+Reading has two halves: `CsvReader.scan` goes through the bytes one after another, `CsvReader.rows` makes rows of any block, and several
+threads may do so at once.
 """
 
 import csv
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from pipeline.errors import InputError, LawError, UsageError
+from pipeline.errors import InputError, UsageError
+from pipeline.field_kernel import BOTH
 from pipeline.quarantine import BLANK_LABEL, BLANK_TEXT, UNKNOWN_LABEL, Reject
-from pipeline.scan_kernel import LINE, START
+from pipeline.scan_kernel import LINE, START, Bytes
 from pipeline.scanner import BLOCK_BYTES, Block, Place, RecordScanner
 from pipeline.sniff import SNIFF_BYTES, describe_foreign
 from pipeline.source import ByteStream, Source
@@ -21,9 +28,7 @@ from pipeline.transcode import UTF8, Utf8Stream, normalize_encoding
 RECORD, TEXT, LABEL = "record", "text", "label"
 BOM = b"\xef\xbb\xbf"
 
-# Polars guesses from a buffer's first bytes: it inflates what begins with "x^", as zlib's data does, and drops a byte order mark.
-# A block may begin with any text, so this line stands before it and is skipped.
-_GUARD_LINE = b"-\n"
+MAX_RECORD_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +62,34 @@ class CsvFormat:
             raise UsageError(
                 f"--delimiter {self.delimiter!r}: expected one ASCII character other than a quote or a line ending"
             )
-        if self.max_record_bytes < 1:
-            raise UsageError(f"--max-record-bytes {self.max_record_bytes}: expected 1 or more")
+        if not 1 <= self.max_record_bytes <= MAX_RECORD_BYTES:
+            raise UsageError(f"--max-record-bytes {self.max_record_bytes}: expected 1 to {MAX_RECORD_BYTES:,}")
         for flag, names in (("--columns", self.columns), ("--keep", self.keep)):
             twice = sorted({name for name in names if list(names).count(name) > 1})
             if twice:
                 raise UsageError(f"{flag}: {', '.join(twice)} is named twice")
         normalize_encoding(self.encoding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScannedBlock:
+    """Consecutive records, not yet rows.
+
+    Attributes:
+        records: The records.
+        stored_offset: Where their data begins in the file as stored, after decompression.
+        place: Where the block begins: blank lines before its data belong to it.
+        end: Where the next one begins.
+    """
+
+    records: Block
+    stored_offset: int
+    place: Place
+    end: Place
+
+    def size_bytes(self) -> int:
+        """What it holds in memory."""
+        return self.records.data.nbytes + self.records.table.nbytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +135,17 @@ class CsvReader:
         self._format = csv_format
         self._block_bytes = block_bytes
         self._transcoder: Utf8Stream | None = None
-        self._offset_base = 0  # Of the block at hand, in the file as stored.
+        self._head_bytes = 0  # Of the byte order mark and the header, as stored.
+        self._names: list[str] = []
 
     def blocks(self, start: Place | None = None) -> Generator[RowBlock, None, None]:
-        """Read to the end. Whoever may stop before it closes the generator, and the source with it: see `contextlib.closing`.
+        """Read to the end, one half after the other. Whoever may stop before it closes the generator, and the source with it."""
+        with closing(self.scan(start)) as scanned:
+            for block in scanned:
+                yield self.rows(block)
+
+    def scan(self, start: Place | None = None) -> Generator[ScannedBlock, None, None]:
+        """Go through the source's bytes. Whoever may stop before the end closes the generator, and the source with it.
 
         Args:
             start: The `end` of a block of an earlier reading of the same bytes; what follows is what followed then. What lies before it is
@@ -125,30 +158,27 @@ class CsvReader:
                 max_record_bytes=self._format.max_record_bytes,
                 block_bytes=self._block_bytes,
             )
-            names = list(self._format.columns) or self._read_header(scanner)
-            self._require_columns(names)
-            scanner.num_fields = len(names)
+            self._names = list(self._format.columns) or self._read_header(scanner)
+            self._require_columns(self._names)
+            scanner.num_fields = len(self._names)
+            place = replace(scanner.place, stored_offset=self._head_bytes)
             if start is not None:
+                place = start
                 if not scanner.skip_to(start):
                     raise InputError(
-                        f"{self.source.path}: it is shorter than it was, expected {start.offset:,} bytes, got {scanner.offset:,}; "
+                        f"{self.source.path}: it is shorter than it was, expected {start.offset:,} bytes, got {scanner.place.offset:,}; "
                         "it was changed meanwhile, run this again",
                         path=self.source.path,
                     )
-                self._offset_base = start.stored_offset
-            place = self._place(scanner)
+            end = place
             for block in scanner.blocks():
-                frame, rejects = self._rows(block, names)
-                self._advance(block)
-                end = self._place(scanner)
+                stored_offset = end.stored_offset
+                end = replace(scanner.place, stored_offset=stored_offset + self._stored_bytes(block.data))
                 if len(block.table):
-                    yield RowBlock(frame=frame, rejects=rejects, num_records=len(block.table), place=place, end=end)
+                    yield ScannedBlock(records=block, stored_offset=stored_offset, place=place, end=end)
                     place = end
             if self._format.columns and place.record == 0:
                 raise self._empty()
-
-    def _place(self, scanner: RecordScanner) -> Place:
-        return replace(scanner.place, stored_offset=self._offset_base)
 
     def _empty(self) -> InputError:
         return InputError(f"{self.source.path}: there is no record in it; expected a CSV", path=self.source.path)
@@ -157,15 +187,10 @@ class CsvReader:
         encoding = normalize_encoding(self._format.encoding)
         if encoding != UTF8:
             self._transcoder = Utf8Stream(stream, encoding)
-            head = self._transcoder.read(SNIFF_BYTES)
-            self._offset_base = self._transcoder.bom_bytes
+            head = _read_head(self._transcoder)
+            self._head_bytes = self._transcoder.bom_bytes
             return _Rejoined(head, self._transcoder)
-        head = b""
-        while len(head) < SNIFF_BYTES:
-            part = stream.read(SNIFF_BYTES - len(head))
-            if not part:
-                break
-            head += part
+        head = _read_head(stream)
         foreign = describe_foreign(head, self._format.delimiter.encode())
         if foreign:
             what, todo = foreign
@@ -173,18 +198,19 @@ class CsvReader:
                 f"{self.source.path}: this is {what}, expected CSV in UTF-8; {todo}", path=self.source.path
             )
         if head.startswith(BOM):
-            self._offset_base = len(BOM)
+            self._head_bytes = len(BOM)
             head = head[len(BOM) :]
         return _Rejoined(head, stream)
 
     def _read_header(self, scanner: RecordScanner) -> list[str]:
         for block in scanner.blocks(max_records=1):
-            self._advance(block)
+            self._head_bytes += self._stored_bytes(block.data)
             if len(block.table):
                 break
         else:
             raise self._empty()
         raw = block.raw(0)
+        block.check_encoding()
         if block.reasons:
             raise InputError(
                 f"{self.source.path}: the header on line {block.table[0, LINE]} is malformed ({block.reasons[0]}): {raw[:80]!r}; "
@@ -218,73 +244,75 @@ class CsvReader:
                     path=self.source.path,
                 )
 
-    def _rows(self, block: Block, names: list[str]) -> tuple[pl.DataFrame, list[Reject]]:
-        index = block.well_formed
-        parsed = self._parse(block, names) if len(index) else self._no_rows(names)
-        if len(parsed) != len(index):
-            raise LawError(f"{self.source.path}: Polars made {len(parsed):,} rows of {len(index):,} records")
-        frame = self._select(parsed, names).insert_column(0, pl.Series(RECORD, index + block.first_record, pl.Int64))
-        frame, unusable = self._clean(frame)
-        reasons = {**block.reasons, **{record - block.first_record: reason for record, reason in unusable}}
-        return frame, self._rejects(block, reasons)
-
-    def _parse(self, block: Block, names: list[str]) -> pl.DataFrame:
-        wanted = sorted(
-            {names.index(name) for name in (*self._format.text, *self._format.keep, self._format.label) if name}
-        )
-        return pl.read_csv(
-            b"".join((_GUARD_LINE, block.to_csv(ord(self._format.delimiter)).data)),
-            has_header=False,
-            skip_rows=1,
-            schema={_column(index): pl.String for index in range(len(names))},
-            columns=[_column(index) for index in wanted],
-            separator=self._format.delimiter,
-            empty_string_is_null=False,
+    def rows(self, scanned: ScannedBlock) -> RowBlock:
+        """Make rows and rejects of a block that `scan` yielded; may run in several threads at once."""
+        block = scanned.records
+        block.check_encoding()
+        frame, may_be_blank = self._cut(block)
+        unusable = self._unusable(frame, may_be_blank)
+        numbers = block.well_formed
+        if unusable:
+            usable = np.ones(len(numbers), np.bool_)
+            usable[list(unusable)] = False
+            frame, numbers = frame.filter(pl.Series(usable)), numbers[usable]
+        reasons = {**block.reasons, **{int(block.well_formed[row]): reason for row, reason in unusable.items()}}
+        frame.insert_column(0, pl.Series(RECORD, numbers + block.place.record, pl.Int64))
+        return RowBlock(
+            frame=frame,
+            rejects=self._rejects(scanned, reasons),
+            num_records=len(block.table),
+            place=scanned.place,
+            end=scanned.end,
         )
 
-    @staticmethod
-    def _no_rows(names: list[str]) -> pl.DataFrame:
-        return pl.DataFrame(schema={_column(index): pl.String for index in range(len(names))})
+    def _cut(self, block: Block) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
+        """The wanted columns of the well-formed records, labels stripped; and of which rows the text or the label may be blank."""
+        text, label, keep = self._format.text, self._format.label, self._format.keep
+        names = {name: self._names.index(name) for name in (*text, *keep, label) if name}
+        wanted = sorted(set(names.values()))
+        fields = dict(zip(wanted, block.fields(wanted), strict=True))
+        strings = {name: pl.Series(fields[index].strings) for name, index in names.items()}
+        edges = {name: fields[index].edges for name, index in names.items()}
+        may_be_blank = np.bitwise_and.reduce([edges[name] for name in text]) == BOTH
+        columns = [_joined([strings[name] for name in text]).alias(TEXT)]
+        if label:
+            has_edges = bool(edges[label].any())
+            columns.append((strings[label].str.strip_chars() if has_edges else strings[label]).alias(LABEL))
+            may_be_blank |= edges[label] == BOTH
+        columns += [strings[name].alias(kept_name(name)) for name in keep]
+        return pl.DataFrame(columns), may_be_blank
 
-    def _select(self, parsed: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-        def column(name: str) -> pl.Expr:
-            return pl.col(_column(names.index(name)))
-
-        texts = [column(name) for name in self._format.text]
-        chosen = [(texts[0] if len(texts) == 1 else pl.concat_str(texts, separator=" ")).alias(TEXT)]
-        if self._format.label:
-            chosen.append(column(self._format.label).str.strip_chars().alias(LABEL))
-        chosen += [column(name).alias(kept_name(name)) for name in self._format.keep]
-        return parsed.select(chosen)
-
-    def _clean(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
-        """Take out rows that cannot be used; returns the rest, and (record, reason) of those taken."""
+    def _unusable(self, frame: pl.DataFrame, may_be_blank: npt.NDArray[np.bool_]) -> dict[int, str]:
+        """Which rows cannot be used, and why."""
         rules = [(pl.col(TEXT).str.strip_chars() == "", BLANK_TEXT)]
         if self._format.label:
             rules.append((pl.col(LABEL) == "", BLANK_LABEL))
+        suspects = np.flatnonzero(may_be_blank)
         if self._format.label and self._format.labels:
             rules.append((~pl.col(LABEL).is_in(list(self._format.labels)), UNKNOWN_LABEL))
-        reason = pl.coalesce(pl.when(rule).then(pl.lit(name)) for rule, name in rules)
-        judged = frame.with_columns(reason.alias("reason:"))
-        if not judged["reason:"].is_not_null().any():
-            return frame, []
-        bad = judged.filter(pl.col("reason:").is_not_null())
-        return judged.filter(pl.col("reason:").is_null()).drop("reason:"), list(
-            bad.select(RECORD, "reason:").iter_rows()
+            suspects = np.arange(len(frame))
+        if not len(suspects):
+            return {}
+        reasons = (
+            (frame if len(suspects) == len(frame) else frame[suspects])
+            .select(pl.coalesce(pl.when(rule).then(pl.lit(name)) for rule, name in rules))
+            .to_series()
         )
+        return {int(suspects[index]): reasons[index] for index in reasons.is_not_null().arg_true()}
 
-    def _rejects(self, block: Block, reasons: dict[int, str]) -> list[Reject]:
+    def _rejects(self, scanned: ScannedBlock, reasons: dict[int, str]) -> list[Reject]:
+        block = scanned.records
         rejects = []
-        offset = self._offset_base
+        offset = scanned.stored_offset
         before = 0
         for index in sorted(reasons):
             start = int(block.table[index, START])
-            offset += self._stored_bytes(block, before, start)
+            offset += self._stored_bytes(block.data[before:start])
             before = start
             rejects.append(
                 Reject(
                     source=self.source.name,
-                    record=block.first_record + index,
+                    record=block.place.record + index,
                     line=int(block.table[index, LINE]),
                     byte_offset=offset,
                     reason=reasons[index],
@@ -293,26 +321,35 @@ class CsvReader:
             )
         return rejects
 
-    def _stored_bytes(self, block: Block, start: int, stop: int) -> int:
-        """How many bytes a part of a block has as stored."""
-        return len(self._transcoder.restore(block.data[start:stop].tobytes())) if self._transcoder else stop - start
+    def _stored_bytes(self, utf8: Bytes) -> int:
+        """How many bytes a part of the data has as stored."""
+        return len(self._transcoder.restore(utf8.tobytes())) if self._transcoder else len(utf8)
 
     def _stored(self, utf8: bytes) -> bytes:
         return self._transcoder.restore(utf8) if self._transcoder else utf8
 
-    def _advance(self, block: Block) -> None:
-        self._offset_base += self._stored_bytes(block, 0, len(block.data))
+
+def _joined(texts: list[pl.Series]) -> pl.Series:
+    """Columns joined by a space."""
+    if len(texts) == 1:
+        return texts[0]
+    named = [text.alias(str(number)) for number, text in enumerate(texts)]
+    return pl.DataFrame(named).select(pl.concat_str(pl.all(), separator=" ")).to_series()
+
+
+def _read_head(stream: ByteStream) -> bytes:
+    """The first bytes of a stream, fewer only where it ends."""
+    head = memoryview(bytearray(SNIFF_BYTES))
+    filled = 0
+    while filled < SNIFF_BYTES and (num_read := stream.readinto(head[filled:])):
+        filled += num_read
+    return bytes(head[:filled])
 
 
 def _listed(names: list[str]) -> str:
     """The names in quotes, long ones and long lists cut."""
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}...") for name in names[:20]]
     return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-
-
-def _column(index: int) -> str:
-    """The name by which Polars knows the column at an index; it insists on this form where there is no header."""
-    return f"column_{index + 1}"
 
 
 class _Rejoined:
@@ -322,8 +359,9 @@ class _Rejoined:
         self._head = head
         self._stream = stream
 
-    def read(self, num_bytes: int, /) -> bytes:
-        if self._head:
-            data, self._head = self._head[:num_bytes], self._head[num_bytes:]
-            return data
-        return self._stream.read(num_bytes)
+    def readinto(self, buffer: memoryview, /) -> int:
+        if not self._head:
+            return self._stream.readinto(buffer)
+        part, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)

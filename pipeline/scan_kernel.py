@@ -21,9 +21,9 @@ Bytes = npt.NDArray[np.uint8]
 OK, UNCLOSED_QUOTE, BAD_QUOTE, TOO_FEW_FIELDS, TOO_MANY_FIELDS, RECORD_TOO_LONG = range(6)
 REASONS = ("", "unclosed_quote", "bad_quote", "too_few_fields", "too_many_fields", "record_too_long")
 
-# A row of the table of records that `scan_records` fills, int64 [num_records, 5].
-START, STOP, LINE, STATUS, LOOSE_QUOTES = range(5)
-RECORD_FIELDS = 5
+# A row of the table of records that `scan_records` fills, int64 [num_records, 4].
+START, STOP, LINE, STATUS = range(4)
+RECORD_FIELDS = 4
 
 LF, CR, QUOTE = 10, 13, 34
 
@@ -62,14 +62,12 @@ def _scan_one(
         known_until: Where it failed.
 
     Returns:
-        (stop, status, num_fields, loose_quotes, found, found_at): stop is the LF that ends the record, or the end of the data, or
-        _INCOMPLETE where the data does not show yet how the record ends; loose_quotes counts the quotes within unquoted fields, and
-        the CRs at their ends, which Polars would drop; found and found_at are the next scan's known and known_until.
+        (stop, status, num_fields, found, found_at): stop is the LF that ends the record, or the end of the data, or _INCOMPLETE where
+        the data does not show yet how the record ends; found and found_at are the next scan's known and known_until.
     """
     end = data.shape[0]
     position = start
     num_fields = 1
-    loose_quotes = 0
     took_over = False
     first_line_end = -1  # The LF of the first physical line, once a quoted field has run past it.
     while True:
@@ -80,22 +78,22 @@ def _scan_one(
                 if position - start > max_bytes:
                     if first_line_end >= 0:
                         found = _STAYS_OPEN if ran_past_line else _STAYS_OPEN_ON_LINE
-                        return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, found, position
+                        return first_line_end, UNCLOSED_QUOTE, num_fields, found, position
                     position = _line_end(data, position)
                     if position == end and not final:
-                        return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
-                    return position, RECORD_TOO_LONG, num_fields, loose_quotes, _NOTHING, 0
+                        return _INCOMPLETE, OK, 0, _NOTHING, 0
+                    return position, RECORD_TOO_LONG, num_fields, _NOTHING, 0
                 if position >= end:
                     if not final:
-                        return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
+                        return _INCOMPLETE, OK, 0, _NOTHING, 0
                     if first_line_end < 0:
-                        return end, UNCLOSED_QUOTE, num_fields, loose_quotes, _NOTHING, 0
+                        return end, UNCLOSED_QUOTE, num_fields, _NOTHING, 0
                     found = _STAYS_OPEN if ran_past_line else _STAYS_OPEN_ON_LINE
-                    return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, found, position
+                    return first_line_end, UNCLOSED_QUOTE, num_fields, found, position
                 byte = data[position]
                 if byte == QUOTE:
                     if position + 1 >= end and not final:
-                        return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
+                        return _INCOMPLETE, OK, 0, _NOTHING, 0
                     if position + 1 < end and data[position + 1] == QUOTE:
                         position += 2
                         continue
@@ -107,7 +105,7 @@ def _scan_one(
                     ran_past_line = True
                     if known != _NOTHING and position < known_until:
                         if known == _CLOSES_WRONGLY:
-                            return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, known, known_until
+                            return first_line_end, UNCLOSED_QUOTE, num_fields, known, known_until
                         position = known_until
                         ran_past_line = known == _STAYS_OPEN
                         took_over = True
@@ -115,25 +113,20 @@ def _scan_one(
                 position += 1
             if position < end and data[position] != delimiter and data[position] != LF:
                 if data[position] == CR and position + 1 >= end and not final:
-                    return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
+                    return _INCOMPLETE, OK, 0, _NOTHING, 0
                 if data[position] != CR or (position + 1 < end and data[position + 1] != LF):
                     if ran_past_line:
-                        return first_line_end, UNCLOSED_QUOTE, num_fields, loose_quotes, _CLOSES_WRONGLY, position
+                        return first_line_end, UNCLOSED_QUOTE, num_fields, _CLOSES_WRONGLY, position
                     position = _line_end(data, position)
                     if position == end and not final:
-                        return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
-                    return position, BAD_QUOTE, num_fields, loose_quotes, _NOTHING, 0
+                        return _INCOMPLETE, OK, 0, _NOTHING, 0
+                    return position, BAD_QUOTE, num_fields, _NOTHING, 0
                 position += 1
         else:
-            field = position
             while position < end and data[position] != delimiter and data[position] != LF:
-                if data[position] == QUOTE:
-                    loose_quotes += 1
                 position += 1
-            if field < position < end and data[position] == delimiter and data[position - 1] == CR:
-                loose_quotes += 1
         if position >= end and not final:
-            return _INCOMPLETE, OK, 0, 0, _NOTHING, 0
+            return _INCOMPLETE, OK, 0, _NOTHING, 0
         if position < end and data[position] == delimiter:
             num_fields += 1
             position += 1
@@ -142,11 +135,11 @@ def _scan_one(
         else:  # It is a record after all, but what was passed over was not counted: once more, then.
             took_over = False
             known = _NOTHING
-            position, num_fields, loose_quotes, first_line_end = start, 1, 0, -1
+            position, num_fields, first_line_end = start, 1, -1
     length = position - start
     if length > 0 and data[position - 1] == CR:
         length -= 1
-    return position, (RECORD_TOO_LONG if length > max_bytes else OK), num_fields, loose_quotes, _NOTHING, 0
+    return position, (RECORD_TOO_LONG if length > max_bytes else OK), num_fields, _NOTHING, 0
 
 
 @njit(nogil=True, cache=True)
@@ -166,15 +159,14 @@ def _scan_clean(
     it is within quotes (Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019).
 
     Returns:
-        (count, position, line, num_blank): position is the start of the first record that was not cut, because it is not clean, or
+        (count, position, line): position is the start of the first record that was not cut, because it is not clean, or
         does not end within the whole steps that the data has.
     """
     end = data.shape[0]
     at = position
-    num_blank = 0
     within = np.uint64(0)  # All ones while a quoted field goes on from the step before.
     may_open = np.uint64(1)  # Bit 0: a field begins with the step's first byte.
-    after_closing = after_closing_cr = after_cr = np.uint64(0)  # Bit 0: what was the last byte of the step before.
+    after_closing = after_closing_cr = np.uint64(0)  # Bit 0: what was the last byte of the step before.
     fields = 1
     feeds_within = 0
     one = np.uint64(1)
@@ -195,7 +187,6 @@ def _scan_clean(
             (quotes & inside & ~(((ends | delimiters | closing) << one) | may_open))
             | (follows & ~(ends | delimiters | quotes | returns))
             | (((follows_cr << one) | after_closing_cr) & ~feeds)
-            | ((((returns & outside) << one) | after_cr) & delimiters)
         )
         feeds &= inside
         rest = ~np.uint64(0)  # The bits behind the last record that was cut.
@@ -209,11 +200,9 @@ def _scan_clean(
             if length > 0 and data[stop - 1] == CR:
                 length -= 1
             if length > max_bytes or count == records.shape[0]:
-                return count, position, line, num_blank
+                return count, position, line
             feeds_within += count_bits(feeds & upto)
-            if length == 0:
-                num_blank += 1
-            else:
+            if length > 0:  # A blank line is no record.
                 fields += count_bits(delimiters & upto)
                 status = OK
                 if num_fields > 0 and fields != num_fields:
@@ -222,7 +211,6 @@ def _scan_clean(
                 records[count, STOP] = position + length
                 records[count, LINE] = line
                 records[count, STATUS] = status
-                records[count, LOOSE_QUOTES] = 0
                 count += 1
             line += 1 + feeds_within
             fields = 1
@@ -238,9 +226,8 @@ def _scan_clean(
         may_open = (line_ends | delimiters | closing) >> top
         after_closing = closing >> top
         after_closing_cr = follows_cr >> top
-        after_cr = (returns & outside) >> top
         at += STEP
-    return count, position, line, num_blank
+    return count, position, line
 
 
 @njit(nogil=True, cache=True)
@@ -264,40 +251,30 @@ def scan_records(
         delimiter: The byte between fields.
         num_fields: Fields that a record must have; 0 takes any number.
         max_bytes: A longer record is malformed; the line ending does not count.
-        records: int64 [capacity, RECORD_FIELDS], written: START and STOP (without the line ending), LINE, STATUS, LOOSE_QUOTES.
+        records: int64 [capacity, RECORD_FIELDS], written: START and STOP (without the line ending), LINE, STATUS.
 
     Returns:
-        (num_records, position, line, plain): where and at which line to go on; plain says that the records, each with its LF or CRLF,
-        are all that was passed, and that none of them has a status or a loose quote.
+        (num_records, position, line): where and at which line to go on.
     """
     count = 0
     end = data.shape[0]
-    plain = True
     known, known_until = _NOTHING, 0
     while position < end and count < records.shape[0]:
         if position >= known_until:
-            first = count
-            count, position, line, num_blank = _scan_clean(
-                data, position, line, delimiter, num_fields, max_bytes, records, count
-            )
-            plain &= num_blank == 0
-            for index in range(first, count):
-                plain &= records[index, STATUS] == OK
+            count, position, line = _scan_clean(data, position, line, delimiter, num_fields, max_bytes, records, count)
             if position >= end or count == records.shape[0]:
                 break
         if data[position] == LF:
             position += 1
             line += 1
-            plain = False
             continue
         if data[position] == CR and (
             (position + 1 < end and data[position + 1] == LF) or (position + 1 == end and final)
         ):
             position = min(position + 2, end)
             line += 1
-            plain = False
             continue
-        stop, status, fields, loose_quotes, known, known_until = _scan_one(
+        stop, status, fields, known, known_until = _scan_one(
             data, position, final, delimiter, max_bytes, known, known_until
         )
         if stop == _INCOMPLETE:
@@ -308,12 +285,10 @@ def scan_records(
         records[count, STOP] = stop - 1 if stop > position and data[stop - 1] == CR else stop
         records[count, LINE] = line
         records[count, STATUS] = status
-        records[count, LOOSE_QUOTES] = loose_quotes
-        plain &= status == OK and loose_quotes == 0 and stop < end
         count += 1
         for index in range(position, stop):
             if data[index] == LF:
                 line += 1
         line += 1
         position = stop + 1 if stop < end else end
-    return count, position, line, plain
+    return count, position, line

@@ -3,14 +3,15 @@
 Memory is bounded by the block size, or by the longest physical line where that is longer.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.copy_kernel import copied_bytes, copy_records
+from pipeline.errors import InputError
+from pipeline.field_kernel import VIEW_WORDS, cut_fields
 from pipeline.quarantine import INVALID_ENCODING
 from pipeline.scan_kernel import (
     OK,
@@ -24,8 +25,9 @@ from pipeline.scan_kernel import (
 )
 from pipeline.source import READ_BYTES, ByteStream
 
-BLOCK_BYTES = 8 << 20
-BLOCK_RECORDS = 1 << 17
+BLOCK_BYTES = 4 << 20
+BLOCK_RECORDS = 1 << 15
+VIEW_LIMIT = (1 << 31) - 1  # Arrow's string views have 32-bit offsets.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,53 +47,96 @@ class Place:
     stored_offset: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A field of each of a block's well-formed records.
+
+    Attributes:
+        strings: string_view [M]; long ones are views into the block's data, which lives as long as they do.
+        edges: uint8 [M], as `cut_fields` writes them: what has none has no white space to strip, and is blank only if it has both.
+    """
+
+    strings: pa.Array
+    edges: npt.NDArray[np.uint8]
+
+
 class Block:
     """Consecutive records.
 
     Args:
         data: uint8 [bytes], UTF-8 but for malformed records; a read-only view.
-        offset: Where data begins in the UTF-8 stream.
-        first_record: The 0-based number of the first record.
+        place: Where data begins.
         table: int64 [N, RECORD_FIELDS], as `scan_records` writes it.
-        plain: The records and their line endings are all that is in data, and nothing about them is out of the ordinary.
+        delimiter: The byte between fields.
 
     Attributes:
         reasons: Records that are not well-formed, by index into table.
         well_formed: Indices into table of the records that go on, int64 [M].
     """
 
-    def __init__(
-        self, *, data: Bytes, offset: int, first_record: int, table: npt.NDArray[np.int64], plain: bool
-    ) -> None:
+    def __init__(self, *, data: Bytes, place: Place, table: npt.NDArray[np.int64], delimiter: int) -> None:
         self.data = data
-        self.offset = offset
-        self.first_record = first_record
+        self.place = place
         self.table = table
-        self._plain = plain
-        self.reasons: dict[int, str] = {}
+        self._delimiter = delimiter
+        status = table[:, STATUS]
+        self.reasons = {int(index): REASONS[status[index]] for index in np.flatnonzero(status != OK)}
         self.well_formed = np.arange(len(table))
-        if not plain:
-            status = table[:, STATUS]
-            self.reasons = {int(index): REASONS[status[index]] for index in np.flatnonzero(status != OK)}
-        if not is_utf8(data):
-            for index in np.flatnonzero(table[:, STATUS] == OK):
-                if not is_utf8(data[table[index, START] : table[index, STOP]]):
-                    self.reasons[int(index)] = INVALID_ENCODING
         if self.reasons:
-            self._plain = False
             self.well_formed = np.delete(self.well_formed, list(self.reasons))
+
+    def check_encoding(self) -> None:
+        """Take records that are not UTF-8 out of the well-formed ones."""
+        if is_utf8(self.data):
+            return
+        for index in self.well_formed:
+            if not is_utf8(self.data[self.table[index, START] : self.table[index, STOP]]):
+                self.reasons[int(index)] = INVALID_ENCODING
+        self.well_formed = np.delete(np.arange(len(self.table)), list(self.reasons))
 
     def raw(self, index: int) -> bytes:
         """The UTF-8 bytes of a record, without its line ending."""
         return self.data[self.table[index, START] : self.table[index, STOP]].tobytes()
 
-    def to_csv(self, delimiter: int) -> Bytes:
-        """The well-formed records as one CSV without header that Polars cannot fail on, uint8 [bytes]."""
-        if self._plain:
-            return self.data
-        table = np.ascontiguousarray(self.table[self.well_formed])
-        out = np.empty(copied_bytes(table), np.uint8)
-        return out[: copy_records(self.data, table, delimiter, out)]
+    def fields(self, wanted: Sequence[int]) -> list[Field]:
+        """Cut fields out of the well-formed records, whose encoding was checked.
+
+        Args:
+            wanted: Their indices, ascending, each below the number of fields.
+        """
+        data, table = self.data, self.table[self.well_formed] if self.reasons else self.table
+        if len(data) > VIEW_LIMIT:
+            data, table = _joined(data, table)
+        unquoted = np.empty(len(data), np.uint8)
+        views = np.empty((len(wanted), len(table), VIEW_WORDS), np.uint32)
+        edges = np.empty((len(wanted), len(table)), np.uint8)
+        num_bytes = cut_fields(
+            data, table, self._delimiter, np.array(wanted, np.int64), unquoted, views.reshape(-1), edges
+        )
+        buffers = [pa.py_buffer(data), pa.py_buffer(unquoted[:num_bytes].copy())]
+        return [
+            Field(
+                strings=pa.Array.from_buffers(
+                    pa.string_view(), len(table), [None, pa.py_buffer(views[index]), *buffers]
+                ),
+                edges=edges[index],
+            )
+            for index in range(len(wanted))
+        ]
+
+
+def _joined(data: Bytes, table: npt.NDArray[np.int64]) -> tuple[Bytes, npt.NDArray[np.int64]]:
+    """The records alone, without what is between them, as data and table; for a block in which a malformed record takes gigabytes."""
+    stops = np.cumsum(table[:, STOP] - table[:, START])
+    if len(stops) and stops[-1] > VIEW_LIMIT:
+        raise InputError(
+            f"a block of {stops[-1]:,} bytes of records is more than {VIEW_LIMIT:,}; use a smaller --max-record-bytes"
+        )
+    joined = np.concatenate([np.empty(0, np.uint8), *(data[record[START] : record[STOP]] for record in table)])
+    joined.flags.writeable = False
+    moved = table.copy()
+    moved[:, START], moved[:, STOP] = stops - (table[:, STOP] - table[:, START]), stops
+    return joined, moved
 
 
 def is_utf8(data: Bytes) -> bool:
@@ -126,30 +171,26 @@ class RecordScanner:
         self._buffer: Bytes = np.empty(0, np.uint8)
         self._start = 0  # Of what the buffer holds that was not scanned yet.
         self._ended = False
-        self._line = 1
-        self._next_record = 0
-        self.offset = 0
-        self.num_fields = 0
-
-    @property
-    def place(self) -> Place:
+        self.place = Place(record=0, line=1, offset=0)
         """Where the next block begins."""
-        return Place(record=self._next_record, line=self._line, offset=self.offset)
+        self.num_fields = 0
 
     def count_from_here(self) -> None:
         """Number the next record 0, as after a header."""
-        self._next_record = 0
+        self.place = replace(self.place, record=0)
 
     def skip_to(self, place: Place) -> bool:
         """Pass over what lies before a place at which a scan of the same bytes ended a block; returns whether the stream goes so far."""
-        while self.offset < place.offset:
+        offset = self.place.offset
+        while offset < place.offset:
             self._fill(1)
-            passed = min(len(self._buffer) - self._start, place.offset - self.offset)
+            passed = min(len(self._buffer) - self._start, place.offset - offset)
             if not passed:
+                self.place = replace(self.place, offset=offset)
                 return False
             self._start += passed
-            self.offset += passed
-        self._line, self._next_record = place.line, place.record
+            offset += passed
+        self.place = place
         return True
 
     def blocks(self, max_records: int | None = None) -> Iterator[Block]:
@@ -158,15 +199,14 @@ class RecordScanner:
         Args:
             max_records: In a block, by default `BLOCK_RECORDS`. There may be none, where there are only blank lines.
         """
-        capacity = max_records or BLOCK_RECORDS
         window = self._block_bytes
         while True:
             self._fill(window)
-            table = np.empty((capacity, RECORD_FIELDS), np.int64)
+            table = np.empty((max_records or BLOCK_RECORDS, RECORD_FIELDS), np.int64)
             data = self._buffer[self._start : self._start + window]
             final = self._ended and self._start + window >= len(self._buffer)
-            count, passed, line, plain = scan_records(
-                data, 0, self._line, final, self._delimiter, self.num_fields, self._max_record_bytes, table
+            count, passed, line = scan_records(
+                data, 0, self.place.line, final, self._delimiter, self.num_fields, self._max_record_bytes, table
             )
             if not passed:  # There is nothing left, or the record is longer than this.
                 if final:
@@ -174,17 +214,9 @@ class RecordScanner:
                 window *= 2
                 continue
             window = self._block_bytes
-            block = Block(
-                data=data[:passed],
-                offset=self.offset,
-                first_record=self._next_record,
-                table=table[:count],
-                plain=plain,
-            )
+            block = Block(data=data[:passed], place=self.place, table=table[:count], delimiter=self._delimiter)
             self._start += passed
-            self.offset += passed
-            self._line = line
-            self._next_record += count
+            self.place = Place(record=block.place.record + count, line=line, offset=block.place.offset + passed)
             yield block
 
     def _fill(self, num_bytes: int) -> None:
@@ -195,16 +227,13 @@ class RecordScanner:
         buffer = np.empty(num_bytes, np.uint8)
         filled = len(left)
         buffer[:filled] = left
-        while filled < num_bytes:
-            part = self._stream.read(min(num_bytes - filled, READ_BYTES))
-            if not part:
+        unread = buffer.data[filled:]
+        while unread:
+            num_read = self._stream.readinto(unread[:READ_BYTES])
+            if not num_read:
                 self._ended = True
                 break
-            if filled + len(part) > len(buffer):  # A transcoder may give more than was asked for.
-                buffer = np.concatenate([buffer[:filled], np.empty(len(part), np.uint8)])
-            buffer[filled : filled + len(part)] = np.frombuffer(part, np.uint8)
-            filled += len(part)
-        buffer = buffer[:filled]
-        buffer.flags.writeable = False
-        self._buffer = buffer
+            unread = unread[num_read:]
+        self._buffer = buffer[: len(buffer) - len(unread)]
+        self._buffer.flags.writeable = False
         self._start = 0

@@ -5,7 +5,9 @@ Loader workers import this module, so it must never import Polars.
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,8 @@ ROWS_SCHEMA = pa.schema(
 )
 
 LabelIds = npt.NDArray[np.uint16]
+
+_SYNC_THREADS = 8  # They wait for the disk, which makes many small files durable together as fast as one.
 
 
 class NpyWriter:
@@ -79,7 +83,7 @@ class _OpenShard:
     def __init__(self, paths: dict[str, Path], profile: Profile) -> None:
         self._codes = NpyWriter(paths["codes"], np.uint8, (profile.max_length,))
         self._label_ids = NpyWriter(paths["labels"], np.uint16, ())
-        self._rows = ParquetSink(paths["rows"], ROWS_SCHEMA)
+        self._rows = ParquetSink(paths["rows"], ROWS_SCHEMA, compression="none")
 
     @property
     def num_rows(self) -> int:
@@ -115,6 +119,7 @@ class ShardWriter:
         first_shard: The number of the first shard.
         finished: What the `finished` of an earlier writer held that was killed.
         num_dealt: How many rows of this split came before the next; those that `finished` shards hold already are passed over.
+        max_closing: So many shards are closed and hashed in a thread while the next one is written.
 
     Attributes:
         finished: The shards that are complete and durable, label ids provisional.
@@ -132,8 +137,10 @@ class ShardWriter:
         first_shard: int = 0,
         finished: Sequence[ShardEntry] = (),
         num_dealt: int = 0,
+        max_closing: int = 0,
     ) -> None:
         self.split = split
+        self._max_closing = max_closing
         self.finished = list(finished)
         self.num_dealt = num_dealt
         self.num_finished_rows = sum(shard.num_rows for shard in finished)
@@ -144,6 +151,12 @@ class ShardWriter:
         self._shard_rows = shard_rows
         self._first_shard = first_shard
         self._open: _OpenShard | None = None
+        self._closing: deque[tuple[_OpenShard, Future[ShardEntry]]] = deque()
+        self._closer = ThreadPoolExecutor(1, thread_name_prefix="charmill-shards")
+
+    @property
+    def _next_shard(self) -> int:
+        return self._first_shard + len(self.finished) + len(self._closing)
 
     def _paths(self, shard: int) -> dict[str, Path]:
         """Where a shard is until `finish`."""
@@ -154,7 +167,7 @@ class ShardWriter:
 
     def _begin(self) -> _OpenShard:
         self._scratch.mkdir(exist_ok=True)
-        return _OpenShard(self._paths(self._first_shard + len(self.finished)), self._profile)
+        return _OpenShard(self._paths(self._next_shard), self._profile)
 
     def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
         """Append rows.
@@ -164,6 +177,7 @@ class ShardWriter:
             label_ids: uint16 [N], provisional.
             rows: N rows of `ROWS_SCHEMA`.
         """
+        self._collect(self._max_closing)
         start = min(len(codes_NL), self._num_held - self.num_dealt)
         self.num_dealt += len(codes_NL)
         self._num_held = max(self._num_held, self.num_dealt)
@@ -177,27 +191,29 @@ class ShardWriter:
             start = stop
 
     def _close(self) -> None:
+        """Let a thread close and hash the open shard while the next one is being written; wait for the one before."""
         if self._open is None:
             return
-        self._open.close()
-        paths = self._paths(self._first_shard + len(self.finished))
-        self.finished.append(
-            ShardEntry(
-                split=self.split,
-                num_rows=self._open.num_rows,
-                bytes={kind: path.stat().st_size for kind, path in paths.items()},
-                sha256={kind: sha256_of(path) for kind, path in paths.items()},
-                **{kind: path.name for kind, path in paths.items()},
-            )
-        )
-        self.num_finished_rows += self._open.num_rows
+        closing = self._closer.submit(_closed, self._open, self.split, self._paths(self._next_shard))
+        self._closing.append((self._open, closing))
         self._open = None
+        self._collect(self._max_closing)
+
+    def _collect(self, num_left: int) -> None:
+        """Take closed shards, waiting until so many are left."""
+        while self._closing and (len(self._closing) > num_left or self._closing[0][1].done()):
+            shard = self._closing[0][1].result()
+            self._closing.popleft()
+            self.finished.append(shard)
+            self.num_finished_rows += shard.num_rows
 
     def abandon(self) -> None:
-        """Let go of the open shard; for clean-up after an error."""
-        if self._open is not None:
-            self._open.abandon()
-            self._open = None
+        """Let go of the open shards; for clean-up after an error."""
+        self._closer.shutdown(cancel_futures=True)
+        for shard in (*(shard for shard, _ in self._closing), *([self._open] if self._open else [])):
+            shard.abandon()
+        self._closing.clear()
+        self._open = None
 
     def finish(self, final_ids: LabelIds) -> list[ShardEntry]:
         """Close the last shard, give every label its final id and describe the shards.
@@ -206,7 +222,10 @@ class ShardWriter:
             final_ids: uint16 [K], the final id of each provisional one.
         """
         self._close()
-        return [self._with_final_ids(shard, final_ids) for shard in self.finished]
+        self._collect(0)
+        self._closer.shutdown()
+        with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+            return list(pool.map(lambda shard: self._with_final_ids(shard, final_ids), self.finished))
 
     def _with_final_ids(self, shard: ShardEntry, final_ids: LabelIds) -> ShardEntry:
         path = self._folder / shard.labels
@@ -218,6 +237,17 @@ class ShardWriter:
             bytes={**shard.bytes, "labels": path.stat().st_size},
             sha256={**shard.sha256, "labels": sha256_of(path)},
         )
+
+
+def _closed(shard: _OpenShard, split: str, paths: dict[str, Path]) -> ShardEntry:
+    shard.close()
+    return ShardEntry(
+        split=split,
+        num_rows=shard.num_rows,
+        bytes={kind: path.stat().st_size for kind, path in paths.items()},
+        sha256={kind: sha256_of(path) for kind, path in paths.items()},
+        **{kind: path.name for kind, path in paths.items()},
+    )
 
 
 def sha256_of(path: Path) -> str:
@@ -269,3 +299,14 @@ def open_labels(folder: Path, shard: ShardEntry) -> LabelIds:
     """Map a shard's label ids, uint16 [N]; read-only, valid as long as it is referenced."""
     label_ids: LabelIds = np.load(folder / shard.labels, mmap_mode="r", allow_pickle=False)
     return label_ids
+
+
+def require_rows(folder: Path, shard: ShardEntry, codes_NL: Codes, label_ids: LabelIds) -> None:
+    """Refuse maps of other sizes than the manifest says.
+
+    Raises:
+        InputError: One of them has more rows or fewer.
+    """
+    for name, rows in ((shard.codes, codes_NL), (shard.labels, label_ids)):
+        if len(rows) != shard.num_rows:
+            raise _corrupt(folder / name, f"{shard.num_rows:,} rows", f"{len(rows):,}")

@@ -4,16 +4,18 @@ A source is read once, front to back. What it counts and hashes is the stored fi
 the text after decompression. Compression is told from the first bytes, not from the name, so a pipe may be compressed too.
 """
 
+import errno
 import glob
 import hashlib
 import io
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -25,28 +27,34 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 class ByteStream(Protocol):
-    """What the reader needs of a source: `read(n)` gives up to n bytes, and `b""` at the end."""
+    """What the reader needs of a source."""
 
-    def read(self, num_bytes: int, /) -> bytes:
-        """Read up to num_bytes."""
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read up to as many bytes as the buffer holds; returns how many, 0 only at the end."""
         ...
 
 
-class CountingStream(io.RawIOBase):
-    """Counts and hashes what passes, and takes back the first bytes that were looked at."""
+class _Stored(Protocol):
+    """An open file."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def read(self, num_bytes: int, /) -> bytes | None: ...
+
+    def readinto(self, buffer: Any, /) -> int | None: ...
+
+
+class CountingStream(io.RawIOBase):
+    """Counts and hashes what passes, and takes back the first bytes that were looked at. One thread reads, any may ask."""
+
+    def __init__(self, stream: _Stored) -> None:
         self._stream = stream
+        self._lock = threading.Lock()
         self._digest = hashlib.sha256()
-        self._head = b""
         self.num_bytes = 0
+        self._head = b""
 
     def peek_head(self, num_bytes: int) -> bytes:
         """Return the first bytes without consuming them."""
-        while len(self._head) < num_bytes:
-            more = self._stream.read(num_bytes - len(self._head))
-            if not more:
-                break
+        while len(self._head) < num_bytes and (more := self._stream.read(num_bytes - len(self._head))):
             self._head += more
         return self._head[:num_bytes]
 
@@ -54,22 +62,26 @@ class CountingStream(io.RawIOBase):
         """Always."""
         return True
 
-    def read(self, num_bytes: int = -1) -> bytes:
+    def readinto(self, buffer: Any) -> int:
         """Read, count and hash."""
-        if self._head:
-            data, self._head = self._head[: num_bytes if num_bytes >= 0 else None], self._head[max(num_bytes, 0) :]
-            if num_bytes < 0:
-                self._head = b""
+        view = memoryview(buffer)
+        num_read = min(len(self._head), len(view))
+        if num_read:
+            view[:num_read], self._head = self._head[:num_read], self._head[num_read:]
         else:
-            data = self._stream.read(num_bytes)
-        self.num_bytes += len(data)
-        self._digest.update(data)
-        return data
+            from_stream = self._stream.readinto(view)
+            if from_stream is None:
+                raise BlockingIOError(errno.EAGAIN, "it is set not to wait for data")
+            num_read = from_stream
+        with self._lock:
+            self.num_bytes += num_read
+            self._digest.update(view[:num_read])
+        return num_read
 
-    @property
-    def sha256(self) -> str:
-        """Of all bytes read so far, in hexadecimal."""
-        return self._digest.hexdigest()
+    def passed(self) -> tuple[int, str]:
+        """How many bytes were read so far, and their SHA-256, in hexadecimal."""
+        with self._lock:
+            return self.num_bytes, self._digest.hexdigest()
 
 
 class Source:
@@ -105,7 +117,11 @@ class Source:
     @property
     def sha256(self) -> str:
         """Of the stored bytes read so far; of the whole file once `open` has ended without an exception."""
-        return self._counting.sha256 if self._counting else hashlib.sha256().hexdigest()
+        return self.passed()[1]
+
+    def passed(self) -> tuple[int, str]:
+        """How many stored bytes were read so far, and their SHA-256; the two belong together while another thread reads on."""
+        return self._counting.passed() if self._counting else (0, hashlib.sha256().hexdigest())
 
     def hash_stored(self, num_bytes: int | None = None) -> str:
         """Read and hash the stored file, or only its first bytes; not for a pipe, which can be read once.
@@ -140,7 +156,8 @@ class Source:
             kind = next((kind for magic, kind in MAGIC.items() if counting.peek_head(4).startswith(magic)), None)
             stream: ByteStream = counting if kind is None else _Decompressed(counting, kind, self.path)
             yield stream
-            while counting.read(READ_BYTES):  # A codec may stop before the end; the hash covers the whole file.
+            rest = memoryview(bytearray(READ_BYTES))
+            while counting.readinto(rest):  # A codec may stop before the end; the hash covers the whole file.
                 pass
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
@@ -149,10 +166,14 @@ class Source:
                 stored.close()
 
 
-def _stdin() -> BinaryIO:
+def _stdin() -> Any:
+    """Standard input, unbuffered: a thread that waits in a buffered read holds a lock that the interpreter wants when it ends."""
     if sys.stdin is None:
         raise UsageError("standard input is closed; name a file, or pipe one in")
-    return sys.stdin.buffer
+    try:
+        return io.FileIO(sys.stdin.fileno(), "rb", closefd=False)
+    except io.UnsupportedOperation:  # Something else stands in for it.
+        return sys.stdin.buffer
 
 
 def open_stored(path: str | Path, *, follow_links: bool) -> io.FileIO:
@@ -173,9 +194,9 @@ class _Decompressed:
         self._path = path
         self._stream = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), kind)
 
-    def read(self, num_bytes: int, /) -> bytes:
+    def readinto(self, buffer: memoryview, /) -> int:
         try:
-            return bytes(self._stream.read(num_bytes))
+            return int(self._stream.readinto(buffer))
         except OSError as error:
             raise InputError(
                 f"{self._path}: the {self._kind} data is damaged or cut off ({error}); fetch the file again",

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 
 from pipeline.alphabet import Codes, Profile
@@ -19,11 +18,21 @@ from pipeline.shards import ROWS_SCHEMA, LabelIds, NpyWriter, ShardWriter
 SPOOL_ROWS = 65_536
 
 
+class Arrangement(NamedTuple):
+    """The order, int64 [N] or None for no other, and how many of the rows are then to train from."""
+
+    order: npt.NDArray[np.int64] | None
+    num_train: int
+
+
 class Splitter(Protocol):
     """Deals rows to two shard writers."""
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
-        """Take rows, as `ShardWriter.write` does."""
+    def arrange(self, text: pa.LargeStringArray) -> Arrangement:
+        """In which order `write` wants rows of these texts; may be called by several threads at once."""
+
+    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:
+        """Take arranged rows, as `ShardWriter.write` does, the first num_train to train from."""
 
     def finish(self) -> None:
         """All rows have come."""
@@ -46,16 +55,21 @@ class HashSplitter:
         self._train = train
         self._valid = valid
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
-        """Deal rows at once."""
-        held_out = self.is_held_out(rows)
-        for writer, chosen in ((self._train, ~held_out), (self._valid, held_out)):
-            if chosen.any():
-                writer.write(codes_NL[chosen], label_ids[chosen], rows.filter(pa.array(chosen)))
+    def arrange(self, text: pa.LargeStringArray) -> Arrangement:
+        """Those to train from first, then those held out, each in input order."""
+        held_out = self.is_held_out(text)
+        train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        return Arrangement(np.concatenate([train, valid]) if len(valid) else None, len(train))
 
-    def is_held_out(self, rows: pa.Table) -> npt.NDArray[np.bool_]:
-        """Which rows of `ROWS_SCHEMA` are held out, bool [N]."""
-        hashes = hash_texts(pl.Series(rows["text"]), self._split.seed)
+    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:
+        """Deal rows at once."""
+        for writer, start, stop in ((self._train, 0, num_train), (self._valid, num_train, len(codes_NL))):
+            if start < stop:
+                writer.write(codes_NL[start:stop], label_ids[start:stop], rows.slice(start, stop - start))
+
+    def is_held_out(self, text: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
+        """Which texts are held out, bool [N]."""
+        hashes = hash_texts(text, self._split.seed)
         return (hashes >> np.uint64(11)).astype(np.float64) < self._split.valid_fraction * 2.0**53
 
     def finish(self) -> None:
@@ -91,7 +105,11 @@ class RandomSplitter:
         self._rows_file = self._paths[2].open("wb")
         self._rows = pa.ipc.new_file(self._rows_file, ROWS_SCHEMA)
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
+    def arrange(self, text: pa.LargeStringArray) -> Arrangement:
+        """As they come: the order is made when all are there."""
+        return Arrangement(None, len(text))
+
+    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:  # noqa: ARG002
         """Spool rows."""
         self._codes.write(codes_NL)
         self._label_ids.write(label_ids)

@@ -57,25 +57,33 @@ class Utf8Stream:
         self._stream = stream
         self._encoding = encoding
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._converted = b""
         self.bom_bytes = 0
 
-    def read(self, num_bytes: int, /) -> bytes:
-        """Read and convert; gives more or fewer bytes than asked for, and b"" only at the end."""
-        while True:
-            stored = self._stream.read(num_bytes)
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read and convert."""
+        while not self._converted:
+            stored = self._read(len(buffer))
             ended = not stored
             if self._decoder is None:
                 stored = self._settle_byte_order(stored)
                 self._decoder = codecs.getincrementaldecoder(self._encoding)(errors=_ESCAPE)
-            converted = self._decoder.decode(stored, final=ended).encode(UTF8, "surrogatepass")
-            if converted or ended:
-                return converted
+            self._converted = self._decoder.decode(stored, final=ended).encode(UTF8, "surrogatepass")
+            if ended:
+                break
+        part, self._converted = self._converted[: len(buffer)], self._converted[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def _read(self, num_bytes: int) -> bytes:
+        stored = bytearray(num_bytes)
+        return bytes(stored[: self._stream.readinto(memoryview(stored))])
 
     def _settle_byte_order(self, stored: bytes) -> bytes:
         """Replace UTF-16 and UTF-32 by the variant that the byte order mark names, so that any part can be turned back."""
         if self._encoding not in _BOMS:
             return stored
-        while len(stored) < _BOM_BYTES and (more := self._stream.read(_BOM_BYTES - len(stored))):
+        while len(stored) < _BOM_BYTES and (more := self._read(_BOM_BYTES - len(stored))):
             stored += more
         little, big = _BOMS[self._encoding]
         self._encoding += "-be" if stored.startswith(big) else "-le"

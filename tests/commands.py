@@ -24,6 +24,7 @@ _CONFIGS = {
     "train": "TrainJobConfig",
     "score": "ScoreConfig",
     "drops": "DropsJobConfig",
+    "export": "ExportConfig",
     "bench": "BenchConfig",
 }
 

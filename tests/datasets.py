@@ -15,7 +15,8 @@ import pytest
 from jobs import encode, train
 from jobs.command import CommonConfig
 from jobs.reading import ReadingConfig
-from model.architecture import CONFIGS, NgramConfig
+from model.architecture import CONFIGS, CharCnnConfig, NgramConfig, build_network
+from model.runfile import Model, Weights
 from pipeline.alphabet import Codes, Profile
 
 LABELS = ("animals", "plants", "tools")
@@ -105,3 +106,29 @@ def random_codes(profile: Profile, num_rows: int, seed: int = 0) -> Codes:
     codes[0] = fill
     codes[-1] = 0
     return codes
+
+
+def random_model(
+    config: CharCnnConfig | NgramConfig, profile: Profile, *, num_classes: int = 4, temperature: float = 1.0
+) -> tuple[Model, Weights]:
+    """A model with random weights, large enough that its probabilities are far from equal, and none of them left as it begins."""
+    import torch
+
+    torch.manual_seed(3)
+    network = build_network(config, profile, num_classes)
+    weights = {name: 3 * tensor.numpy() for name, tensor in network.state_dict().items()}
+    generator = np.random.default_rng(3)
+    for name, array in weights.items():
+        if name.startswith("norm"):  # LayerNorm begins with ones and zeros.
+            weights[name] = array + generator.normal(0, 0.5, array.shape).astype(np.float32)
+    model = Model(
+        architecture=config,
+        profile=profile,
+        labels=[f"label {index}" for index in range(num_classes)],
+        temperature=temperature,
+        dataset_fingerprint="0" * 16,
+        weights_bytes=0,
+        weights_sha256="",
+        versions={},
+    )
+    return model, weights

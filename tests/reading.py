@@ -12,7 +12,7 @@ from pipeline.quarantine import Reject
 from pipeline.reader import CsvFormat, CsvReader
 from pipeline.scan_kernel import LINE, START
 from pipeline.scanner import RecordScanner
-from pipeline.source import Source
+from pipeline.source import ByteStream, Source
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,15 @@ class Reading:
     @property
     def reasons(self) -> list[tuple[int, str]]:
         return [(reject.record, reject.reason) for reject in self.rejects]
+
+
+def read_stream(stream: ByteStream, num_bytes: int) -> bytes:
+    """All of a stream, at most num_bytes at a time."""
+    parts = []
+    buffer = bytearray(num_bytes)
+    while num_read := stream.readinto(memoryview(buffer)):
+        parts.append(bytes(buffer[:num_read]))
+    return b"".join(parts)
 
 
 def read_source(source: Source, csv_format: CsvFormat, block_bytes: int = 1 << 16) -> Reading:
@@ -62,8 +71,9 @@ def scan_bytes(
     scanner.num_fields = num_fields
     records: list[tuple[int, int, bytes, str]] = []
     for block in scanner.blocks():
-        assert block.first_record == len(records)
+        assert block.place.record == len(records)
+        block.check_encoding()
         for index, row in enumerate(block.table):
             raw = block.raw(index)
-            records.append((block.offset + int(row[START]), int(row[LINE]), raw, block.reasons.get(index, "")))
+            records.append((block.place.offset + int(row[START]), int(row[LINE]), raw, block.reasons.get(index, "")))
     return records

@@ -48,8 +48,8 @@ SLOW = f"""
 import time
 from pipeline import reader
 {SMALL_BLOCKS}
-_rows = reader.CsvReader._rows
-reader.CsvReader._rows = lambda *a: (time.sleep(0.05), _rows(*a))[1]
+_rows = reader.CsvReader.rows
+reader.CsvReader.rows = lambda *a: (time.sleep(0.05), _rows(*a))[1]
 """
 FLAGS: list[object] = [
     "--text",

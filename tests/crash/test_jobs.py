@@ -65,7 +65,7 @@ def test_scoring_killed_at_each_step(csv: Path, tmp_path: Path) -> None:
 
 SLOW = (
     "import time\nfrom pipeline import reader, scanner\nscanner.BLOCK_RECORDS = 20\n"
-    "_rows = reader.CsvReader._rows\nreader.CsvReader._rows = lambda *a: (time.sleep(0.1), _rows(*a))[1]"
+    "_rows = reader.CsvReader.rows\nreader.CsvReader.rows = lambda *a: (time.sleep(0.1), _rows(*a))[1]"
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.dataset import Batch
-from pipeline.prefetch import RING_SIZE, to_device
+from pipeline.prefetch import RING_SIZE, DeviceFeed, to_device
 
 pytestmark = pytest.mark.gpu
 
@@ -55,3 +55,14 @@ def test_a_received_batch_is_the_receivers_own() -> None:
     for number, batch in enumerate(kept):
         for tensor, expected in zip(batch, make(number, 1000), strict=True):
             assert torch.equal(tensor.cpu(), expected)
+
+
+def test_a_feed_that_was_left_in_the_middle_goes_on_with_the_same_buffers() -> None:
+    feed: DeviceFeed[Batch] = DeviceFeed(torch.device("cuda"))
+    for round_number in range(RING_SIZE * 3):
+        for _ in feed.through(reused([2000] * 5)):
+            break
+        sizes = [1000 + round_number] * 7
+        for number, batch in enumerate(feed.through(reused(sizes))):
+            for tensor, expected in zip(batch, make(number, sizes[0]), strict=True):
+                assert torch.equal(tensor.cpu(), expected)

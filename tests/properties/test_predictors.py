@@ -1,6 +1,8 @@
 """Both engines compute the same, whatever the codes are and however many rows come at once."""
 
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,36 +10,20 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.architecture import CharCnnConfig, NgramConfig, build_network
+from model import folded
+from model.architecture import CharCnnConfig, NgramConfig
 from model.folded import FoldedPredictor
 from model.ngram import Ngram
 from model.predictor import BATCH_ROWS, Predictor
 from model.runfile import Model, Weights
 from model.torch_predictor import TorchPredictor
-from pipeline.alphabet import PROFILES, Profile, get_profile
-from tests.datasets import random_codes
+from pipeline.alphabet import PROFILES, get_profile
+from pipeline.errors import InputError
+from tests.datasets import random_codes, random_model
 
 Config = CharCnnConfig | NgramConfig
 CHARCNN = CharCnnConfig(channels_1=8, channels_2=6, hidden=10)
 NGRAM = NgramConfig(buckets=997, dim=5)
-
-
-def fresh(config: Config, profile: Profile, *, num_classes: int = 4, temperature: float = 1.0) -> tuple[Model, Weights]:
-    """A model with random weights, large enough that its probabilities are far from equal."""
-    torch.manual_seed(3)
-    network = build_network(config, profile, num_classes)
-    weights = {name: 3 * tensor.numpy() for name, tensor in network.state_dict().items()}
-    model = Model(
-        architecture=config,
-        profile=profile,
-        labels=[f"label {index}" for index in range(num_classes)],
-        temperature=temperature,
-        dataset_fingerprint="0" * 16,
-        weights_bytes=0,
-        weights_sha256="",
-        versions={},
-    )
-    return model, weights
 
 
 def engines(model: Model, weights: Weights) -> tuple[Predictor, Predictor]:
@@ -62,14 +48,14 @@ def check_equal(model: Model, weights: Weights, codes: np.ndarray[tuple[int, int
 @pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM, NgramConfig(word_order=0, min_order=1, max_order=1)])
 def test_folded_equals_torch(config: Config, name: str) -> None:
     profile = get_profile(name)
-    check_equal(*fresh(config, profile), random_codes(profile, 300))
+    check_equal(*random_model(config, profile), random_codes(profile, 300))
 
 
 @pytest.mark.parametrize("max_length", [1, 2, 3, 5])
 @pytest.mark.parametrize("config", [CHARCNN, NGRAM, replace(NGRAM, min_order=1, word_order=1)])
 def test_folded_equals_torch_at_small_lengths(config: Config, max_length: int) -> None:
     profile = get_profile("seed", max_length)
-    check_equal(*fresh(config, profile), random_codes(profile, 200))
+    check_equal(*random_model(config, profile), random_codes(profile, 200))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -81,7 +67,7 @@ def test_folded_equals_torch_at_small_lengths(config: Config, max_length: int) -
 def test_folded_equals_torch_on_any_codes(rows: list[bytes], name: str, config: Config) -> None:
     profile = get_profile(name, 7)
     codes = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 7) % np.uint8(profile.num_codes)
-    model, weights = fresh(config, profile)
+    model, weights = random_model(config, profile)
     a, b = (engine.predict(codes) for engine in engines(model, weights))
     np.testing.assert_allclose(a, b, atol=1e-5, rtol=0)
 
@@ -90,7 +76,7 @@ def test_folded_equals_torch_on_any_codes(rows: list[bytes], name: str, config: 
 @pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM], ids=["charcnn", "ngram"])
 def test_a_row_does_not_depend_on_the_rows_beside_it(config: Config, engine: int) -> None:
     profile = get_profile("seed")
-    predictor = engines(*fresh(config, profile))[engine]
+    predictor = engines(*random_model(config, profile))[engine]
     codes = random_codes(profile, BATCH_ROWS + 300)
     whole = predictor.predict(codes)
     for start, stop in ((0, 1), (0, 8), (0, 763), (0, BATCH_ROWS), (0, 1100), (BATCH_ROWS, BATCH_ROWS + 300)):
@@ -104,19 +90,76 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(config: Config, engine: int
     )  # At another place of the batch.
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    chosen=st.lists(st.integers(0, 299), min_size=1, max_size=200),
+    name=st.sampled_from(["seed", "ascii"]),
+    config=st.sampled_from([CHARCNN, NGRAM]),
+    threads=st.integers(1, 3),
+)
+def test_a_row_has_the_same_bits_wherever_it_stands(chosen: list[int], name: str, config: Config, threads: int) -> None:
+    """Of the folded engine, which uses no library's matrix product."""
+    profile = get_profile(name)
+    model, weights = random_model(config, profile)
+    codes = random_codes(profile, 300)
+    whole = FoldedPredictor(model, weights, num_threads=1).predict(codes)
+    with patch.object(folded, "LEAST_TASK_ROWS", 7):
+        some = FoldedPredictor(model, weights, num_threads=threads).predict(codes[chosen])
+    assert some.tobytes() == whole[chosen].tobytes()
+
+
 @pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM], ids=["charcnn", "ngram"])
 def test_threads_do_not_change_probabilities(config: Config) -> None:
     profile = get_profile("seed")
-    model, weights = fresh(config, profile)
+    model, weights = random_model(config, profile)
     codes = random_codes(profile, 3 * BATCH_ROWS + 1)
     one, two = (FoldedPredictor(model, weights, num_threads=threads).predict(codes) for threads in (1, 2))
     assert one.tobytes() == two.tobytes()
 
 
 @pytest.mark.parametrize("config", [CHARCNN, NGRAM], ids=["charcnn", "ngram"])
+def test_codes_may_be_read_only_and_every_second_row(config: Config) -> None:
+    profile = get_profile("seed")
+    predictor = FoldedPredictor(*random_model(config, profile), num_threads=1)
+    codes = random_codes(profile, 60)
+    whole = predictor.predict(codes)
+    codes.flags.writeable = False
+    assert predictor.predict(codes[::2]).tobytes() == whole[::2].tobytes()
+    fresh = random_codes(profile, 60)
+    predictor.predict(fresh)
+    assert fresh.flags.writeable, "the caller's array is the caller's"
+
+
+@pytest.mark.parametrize("config", [CHARCNN, NGRAM], ids=["charcnn", "ngram"])
+def test_codes_of_another_profile_are_refused(config: Config) -> None:
+    """The kernels read tables at codes without asking."""
+    predictor = FoldedPredictor(*random_model(config, get_profile("seed")), num_threads=1)
+    codes = random_codes(get_profile("seed"), 60)
+    codes[33, 2] = 28
+    with pytest.raises(InputError, match="code 28: expected 0 to 27; encode with profile seed"):
+        predictor.predict(codes)
+    wrong_codes: list[Any] = [codes[:, :-1], codes[0], codes.astype(np.int64)]
+    for wrong in wrong_codes:
+        with pytest.raises(InputError, match="expected uint8 rows of 64"):
+            predictor.predict(wrong)
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 5, 8, 9, 20])
+@pytest.mark.parametrize("dim", [5, 16])
+def test_any_number_of_classes(num_classes: int, dim: int) -> None:
+    """More classes than an embedding has numbers take another way than fewer."""
+    profile = get_profile("seed", 20)
+    config = replace(NGRAM, dim=dim, buckets=1 << 9)
+    model, weights = random_model(config, profile, num_classes=num_classes, temperature=1.3)
+    codes = random_codes(profile, 200)
+    a, b = (engine.predict(codes) for engine in engines(model, weights))
+    np.testing.assert_allclose(a, b, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("config", [CHARCNN, NGRAM], ids=["charcnn", "ngram"])
 def test_no_rows_give_no_probabilities(config: Config) -> None:
     profile = get_profile("seed")
-    for engine in engines(*fresh(config, profile)):
+    for engine in engines(*random_model(config, profile)):
         assert engine.predict(np.empty((0, 64), np.uint8)).shape == (0, 4)
 
 
@@ -124,8 +167,8 @@ def test_no_rows_give_no_probabilities(config: Config) -> None:
 def test_both_engines_divide_by_the_temperature(config: Config) -> None:
     profile = get_profile("seed")
     codes = random_codes(profile, 100)
-    plain = [engine.predict(codes) for engine in engines(*fresh(config, profile))]
-    warm = [engine.predict(codes) for engine in engines(*fresh(config, profile, temperature=2.5))]
+    plain = [engine.predict(codes) for engine in engines(*random_model(config, profile))]
+    warm = [engine.predict(codes) for engine in engines(*random_model(config, profile, temperature=2.5))]
     for before, after in zip(plain, warm, strict=True):
         expected = before.astype(np.float64) ** (1 / 2.5)
         np.testing.assert_allclose(after, expected / expected.sum(axis=1, keepdims=True), atol=1e-4)
@@ -136,7 +179,7 @@ def test_the_kernel_sums_the_very_ids_that_torch_numbers() -> None:
     """With an embedding that is 1 in one bucket of each, the sums count every id."""
     profile = get_profile("ascii", 24)
     config = NgramConfig(buckets=64, dim=64, dropout=0.0)
-    model, weights = fresh(config, profile, num_classes=64)
+    model, weights = random_model(config, profile, num_classes=64)
     table = np.zeros((65, 64), np.float32)
     table[:64] = np.eye(64)
     weights = {
@@ -149,5 +192,5 @@ def test_the_kernel_sums_the_very_ids_that_torch_numbers() -> None:
     counts = np.stack([np.bincount(row, minlength=65)[:64] for row in ids])
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     assert (counts.sum(axis=1) > 0).sum() > 150
-    logits = FoldedPredictor(model, weights, num_threads=1)._network.logits(codes)
-    np.testing.assert_allclose(logits * np.sqrt(total), counts, atol=1e-3)
+    logits = np.log(FoldedPredictor(model, weights, num_threads=1).predict(codes))
+    np.testing.assert_allclose((logits - logits[:, :1]) * np.sqrt(total), counts - counts[:, :1], atol=1e-3)

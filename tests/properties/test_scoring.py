@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest import mock
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -35,12 +36,12 @@ def _scorer() -> Scorer:
     return Scorer(model, predictor, options, num_threads=1)
 
 
-def _score(folder: Path, data: bytes, block_bytes: int, predict_rows: int = 16) -> tuple[ScoreReport, dict[str, bytes]]:
+def _score(folder: Path, data: bytes, block_bytes: int) -> tuple[ScoreReport, dict[str, bytes]]:
     path = folder / "in.csv"
     path.write_bytes(data)
     out = folder / f"{block_bytes}"
     reader = partial(CsvReader, block_bytes=block_bytes)
-    with mock.patch.object(scoring, "CsvReader", reader), mock.patch.object(scoring, "PREDICT_ROWS", predict_rows):
+    with mock.patch.object(scoring, "CsvReader", reader):
         report = _scorer().score(Source(str(path), "in.csv"), out / "scores.parquet", lambda _: None)
     return report, {entry.name: entry.read_bytes() for entry in out.iterdir()}
 
@@ -105,7 +106,7 @@ def test_scores_stand_beside_the_rows_of_the_csv(rows: list[tuple[str, str]]) ->
     assert scores["record"].to_list() == [record for record, _ in kept]
     assert scores["id"].to_list() == [row_id for _, (row_id, _) in kept]
     for index, (_, (_, text)) in enumerate(kept[:5]):
-        alone = scorer._predictor.predict(scorer._encoder.encode(pl.Series([text])))[0]
+        alone = scorer._predictor.predict(scorer._encoder.encode(pa.array([text], pa.large_string())))[0]
         assert scores["probabilities"][index].to_list() == alone.tolist()
         assert scores["prediction"][index] == scorer._model.labels[int(alone.argmax())]
         assert scores["confidence"][index] == alone.max()

@@ -11,7 +11,7 @@ from tests.commands import ROOT, call, call_here, environment
 from tests.datasets import make_csv, shared_dataset, shared_run
 
 Capsys = pytest.CaptureFixture[str]
-JOBS = ["encode", "train", "score", "drops"]
+JOBS = ["encode", "train", "score", "drops", "export"]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def csv(tmp_path: Path) -> Path:
 def test_help_imports_nothing_heavy_and_explains_every_flag(job: str) -> None:
     code = (
         f"import runpy, sys\nsys.argv = ['{job}', '--help']\nrunpy.run_module('jobs.{job}', run_name='__main__', alter_sys=True)\n"
-        "heavy = {'torch', 'numba', 'polars', 'pyarrow', 'sklearn', 'numpy'} & sys.modules.keys()\n"
+        "heavy = {'torch', 'numba', 'polars', 'pyarrow', 'sklearn', 'numpy', 'onnx', 'onnxruntime'} & sys.modules.keys()\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run(
@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy_and_explains_every_flag(job: str) -> None:
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     flags = re.findall(r"^│ [* ] +(?:[A-Z]+ )?(--[a-z-]+)(.*)│$", done.stdout, re.MULTILINE)
-    out = "--outbox" if job == "drops" else "--out"
+    out = {"drops": "--outbox", "export": "--onnx"}.get(job, "--out")
     assert {"--threads", "--overwrite", "--debug", "--json", "--config", out, "--log"} <= {name for name, _ in flags}
     for name, rest in flags:
         said = re.sub(r"\[[^\]]*\]", "", rest)

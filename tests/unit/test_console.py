@@ -124,7 +124,7 @@ def _last_screen(written: str) -> list[str]:
 
 SLOW = (
     "import time\nfrom pipeline import reader, scanner\nscanner.BLOCK_RECORDS = 20\n"
-    "_rows = reader.CsvReader._rows\nreader.CsvReader._rows = lambda *a: (time.sleep(0.03), _rows(*a))[1]"
+    "_rows = reader.CsvReader.rows\nreader.CsvReader.rows = lambda *a: (time.sleep(0.03), _rows(*a))[1]"
 )
 
 

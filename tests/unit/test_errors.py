@@ -29,16 +29,28 @@ TORCH_ALWAYS = {
     "pipeline/dataset.py",
     "pipeline/loader.py",
     "pipeline/prefetch.py",
+    "model/block_forward.py",
     "model/charcnn.py",
     "model/checkpoint.py",
     "model/device.py",
+    "model/halving.py",
     "model/metrics.py",
     "model/ngram.py",
     "model/optim.py",
+    "model/step.py",
     "model/torch_predictor.py",
     "model/training.py",
 }
 """Modules that import torch when they are imported: where a network trains or runs in torch, and nowhere else."""
+
+ONNX_ALWAYS = {
+    "model/onnx_charcnn.py",
+    "model/onnx_export.py",
+    "model/onnx_graph.py",
+    "model/onnx_ngram.py",
+    "model/onnx_verify.py",
+}
+"""Modules that import onnx or onnxruntime when they are imported: only exporting does."""
 
 
 @pytest.mark.parametrize(
@@ -109,14 +121,17 @@ def test_a_room_imports_only_what_its_place_allows(room: str) -> None:
         assert not FORBIDDEN[room] & set(_imported(path)), path
 
 
-def test_torch_is_imported_only_where_a_network_trains_or_runs_in_torch() -> None:
+@pytest.mark.parametrize(
+    ("packages", "allowed"), [({"torch"}, TORCH_ALWAYS), ({"onnx", "onnxruntime"}, ONNX_ALWAYS)], ids=["torch", "onnx"]
+)
+def test_what_is_optional_is_imported_only_where_it_is_needed(packages: set[str], allowed: set[str]) -> None:
     found = {
         str(path.relative_to(ROOT))
         for room in ROOMS
         for path in _modules(room)
-        if "torch" in _imported(path, top_only=True)
+        if packages & set(_imported(path, top_only=True))
     }
-    assert found == TORCH_ALWAYS
+    assert found == allowed
 
 
 @pytest.mark.parametrize("folder", [*ROOMS, "tests", "tests/unit", "tests/properties"])
@@ -128,6 +143,7 @@ def test_init_files_are_empty(folder: str) -> None:
     ("modules", "absent"),
     [
         ("pipeline.build, pipeline.reader", {"torch"}),
+        ("model.onnx_export", {"torch"}),
         ("pipeline.dataset", {"polars"}),  # Loader workers import it, and Polars and worker processes do not mix.
         ("pipeline.errors", {"numpy", "polars", "numba", "torch"}),
     ],

@@ -6,11 +6,11 @@ import pytest
 
 from pipeline import labels
 from pipeline.errors import InputError
-from pipeline.labels import LabelIndex, sort_labels
+from pipeline.labels import LabelIndex, LocalLabels, local_labels, sort_labels
 
 
-def series(*strings: str) -> pl.Series:
-    return pl.Series(strings, dtype=pl.String)
+def series(*strings: str) -> LocalLabels:
+    return local_labels(pl.Series(strings, dtype=pl.String))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,12 @@ def test_more_labels_than_ids_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_as_many_labels_as_there_are_ids() -> None:
     index = LabelIndex()
-    ids = index.ids(pl.Series([str(number) for number in range(labels.MAX_LABELS)]))
+    ids = index.ids(series(*map(str, range(labels.MAX_LABELS))))
     assert ids.max() == labels.MAX_LABELS - 1
     assert len(index.finish()[0]) == labels.MAX_LABELS
+
+
+def test_local_labels_are_numbered_as_they_appear_and_can_be_rearranged() -> None:
+    local = series("b", "a", "b", "")
+    assert (local.names, local.ids.tolist()) == (["b", "a", ""], [0, 1, 0, 2])
+    assert LabelIndex(["a", "b"]).ids(local.take(np.array([3, 1, 0]))).tolist() == [2, 0, 1]

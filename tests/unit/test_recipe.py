@@ -23,6 +23,8 @@ def test_recipe_seed_is_the_article() -> None:
         "shuffle": False,
         "limit_batches": 93,
         "seed": 0,
+        "precision": "float32",
+        "compile": False,
     }
 
 
@@ -61,6 +63,7 @@ def test_the_default_repeats_small_data_and_not_large() -> None:
         ({"arch": "chrcnn"}, r"--arch 'chrcnn'.*did you mean charcnn\?"),
         ({"optimizer": "adan"}, r"--optimizer.*did you mean adam"),
         ({"schedule": "wavy"}, r"--schedule 'wavy': expected one of constant, cosine, one-cycle"),
+        ({"precision": "bfloat61"}, r"--precision 'bfloat61'.*did you mean bfloat16\?"),
         ({"epochs": 0}, "--epochs 0: expected 1 or more"),
         ({"batch_size": 0}, "--batch-size 0: expected 1 or more"),
         ({"limit_batches": -1}, "--limit-batches -1: expected 0 or more"),

@@ -1,13 +1,14 @@
 """The record scanner's rules, one example each; tests/properties/test_reader.py holds them for any bytes."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.copy_kernel import copied_bytes, copy_records
-from pipeline.scan_kernel import LOOSE_QUOTES, RECORD_FIELDS, START, STOP
-from pipeline.scanner import RecordScanner, is_utf8
+from pipeline import scanner as scanner_module
+from pipeline.errors import InputError
+from pipeline.scanner import Block, RecordScanner, is_utf8
 from tests import naive_scanner
 from tests.reading import scan_bytes
 
@@ -80,9 +81,9 @@ def test_a_record_far_longer_than_a_block_is_read_in_geometric_steps() -> None:
     class Counting(io.BytesIO):
         num_reads = 0
 
-        def read(self, size: int | None = -1, /) -> bytes:
+        def readinto(self, buffer: Any, /) -> int:
             self.num_reads += 1
-            return super().read(size)
+            return super().readinto(buffer)
 
     stream = Counting(b"a" * 100_000 + b"\nb\n")
     scanner = RecordScanner(stream, delimiter=ord(","), max_record_bytes=1 << 20, block_bytes=1)
@@ -92,8 +93,8 @@ def test_a_record_far_longer_than_a_block_is_read_in_geometric_steps() -> None:
 
 def test_a_stream_may_give_less_than_asked_for() -> None:
     class Slow(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            return super().read(min(size or 0, 1))
+        def readinto(self, buffer: Any, /) -> int:
+            return super().readinto(buffer[:1])
 
     scanner = RecordScanner(Slow(b'a,b\n"c\nd",e\n'), delimiter=ord(","), max_record_bytes=100, block_bytes=1000)
     blocks = list(scanner.blocks())
@@ -107,7 +108,7 @@ def test_header_is_taken_off_and_records_are_numbered_behind_it() -> None:
     scanner.count_from_here()
     scanner.num_fields = 2
     (block,) = scanner.blocks()
-    assert (block.first_record, block.offset, block.raw(0)) == (0, 5, b"a,b")
+    assert (block.place.record, block.place.offset, block.raw(0)) == (0, 5, b"a,b")
 
 
 def test_no_header_where_there_is_no_record() -> None:
@@ -127,22 +128,42 @@ def test_is_utf8_judges_as_python_does(data: bytes) -> None:
     assert is_utf8(np.frombuffer(data, np.uint8)) == expected
 
 
+def _only_block(data: bytes, num_fields: int) -> Block:
+    scanner = RecordScanner(io.BytesIO(data), delimiter=ord(","), max_record_bytes=100)
+    scanner.num_fields = num_fields
+    (block,) = scanner.blocks()
+    return block
+
+
 @pytest.mark.parametrize(
-    ("record", "loose_quotes", "copied"),
+    ("record", "fields"),
     [
-        (b'5",b', 1, b'"5""",b\n'),
-        (b'"a,""b",c"', 1, b'"a,""b","c"""\n'),
-        (b'",",5",', 1, b'",","5""",\n'),
-        (b'"a\nb",c', 0, b'"a\nb",c\n'),
-        (b"a\r", 0, b"a\r\r\n"),
-        (b"a\r,\r,b\rc,d", 2, b'"a\r","\r",b\rc,d\n'),
-        (b'5"\r', 1, b'"5""\r"\n'),
+        (b'5",b', ['5"', "b"]),
+        (b'"a,""b",c"', ['a,"b', 'c"']),
+        (b'",",5",', [",", '5"', ""]),
+        (b'"a\nb",c', ["a\nb", "c"]),
+        (b"a\r", ["a\r"]),
+        (b"a\r,\r,b\rc,d", ["a\r", "\r", "b\rc", "d"]),
+        (b'5"\r', ['5"\r']),
+        (b'"",""""', ["", '"']),
+        (b"twelve bytes,thirteen byte", ["twelve bytes", "thirteen byte"]),
+        (b'"twelve ""bytes","thirteen ""byte"', ['twelve "bytes', 'thirteen "byte']),
     ],
 )
-def test_copied_records_are_quoted_where_parsers_disagree(record: bytes, loose_quotes: int, copied: bytes) -> None:
-    data = np.frombuffer(b"xx" + record, np.uint8)
-    table = np.zeros((1, RECORD_FIELDS), np.int64)
-    table[0, [START, STOP, LOOSE_QUOTES]] = 2, len(data), loose_quotes
-    out = np.full(copied_bytes(table), ord("?"), np.uint8)
-    filled = copy_records(data, table, ord(","), out)
-    assert out[:filled].tobytes() == copied
+def test_fields(record: bytes, fields: list[str]) -> None:
+    block = _only_block(record + b"\r\n", len(fields))
+    assert [field.strings.to_pylist() for field in block.fields(range(len(fields)))] == [[field] for field in fields]
+    last = len(fields) - 1
+    assert block.fields([last])[0].strings.to_pylist() == fields[-1:]
+
+
+def test_fields_behind_a_malformed_record_that_is_longer_than_offsets_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner_module, "VIEW_LIMIT", 60)
+    block = _only_block(b"a" * 200 + b"\na long first field,b\nc,a long second field\n", 2)
+    assert block.reasons == {0: "record_too_long"}
+    first, second = block.fields([0, 1])
+    assert first.strings.to_pylist() == ["a long first field", "c"]
+    assert second.strings.to_pylist() == ["b", "a long second field"]
+    monkeypatch.setattr(scanner_module, "VIEW_LIMIT", 10)
+    with pytest.raises(InputError, match="smaller --max-record-bytes"):
+        block.fields([0])

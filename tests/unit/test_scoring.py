@@ -85,7 +85,7 @@ def test_the_metadata_says_where_it_all_came_from(csv: Path, tmp_path: Path) -> 
     _score(csv, out)
     model = read_model(shared_run())
     assert json.loads(pq.read_metadata(out).metadata[b"charmill"]) == {
-        "format_version": 1,
+        "format_version": 2,
         "rows_in": 200,
         "rows_scored": 200,
         "rows_quarantined": 0,

@@ -1,5 +1,6 @@
 """Shards: npy files as numpy itself writes them, cut at shard_rows, and no damaged file goes unnoticed."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,19 @@ def test_a_cut_off_or_missing_file_is_noticed(tmp_path: Path, manifest: Manifest
     path.unlink()
     with pytest.raises(InputError, match="expected a file, got none"):
         verify_shards(tmp_path, manifest)
+
+
+@pytest.mark.parametrize("max_closing", [0, 1])
+def test_what_fails_while_a_shard_is_closed_reaches_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_closing: int
+) -> None:
+    def full(path: Path) -> str:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("pipeline.shards.sha256_of", full)
+    writer = ShardWriter(tmp_path, tmp_path / "scratch", "train", PROFILE, 5, max_closing=max_closing)
+    rows = numbered_rows(100)
+    with pytest.raises(OSError, match="no space left"):
+        writer.write(*rows)
+    writer.abandon()
+    assert writer.finished == []

@@ -12,17 +12,15 @@ import zstandard
 
 from pipeline.errors import InputError, UsageError
 from pipeline.source import CountingStream, Source, find_sources
+from tests.reading import read_stream
 
 TEXT = b"label,title\n" + b"1,some title that packs well\n" * 1000
 
 
 def read_all(path: Path | str, num_bytes: int = 1000) -> tuple[bytes, Source]:
     source = Source(str(path), "name")
-    parts = []
     with source.open() as stream:
-        while part := stream.read(num_bytes):
-            parts.append(part)
-    return b"".join(parts), source
+        return read_stream(stream, num_bytes), source
 
 
 def _gzip_members(data: bytes) -> bytes:
@@ -49,7 +47,7 @@ def test_hash_covers_what_the_consumer_did_not_read(tmp_path: Path) -> None:
     path.write_bytes(TEXT)
     source = Source(str(path), "a")
     with source.open() as stream:
-        stream.read(3)
+        stream.readinto(memoryview(bytearray(3)))
     assert source.sha256 == hashlib.sha256(TEXT).hexdigest()
 
 
@@ -90,11 +88,18 @@ def test_what_cannot_be_opened_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_peeking_does_not_consume() -> None:
     stream = CountingStream(io.BytesIO(b"abcdef"))
-    assert (stream.peek_head(4), stream.num_bytes) == (b"abcd", 0)
-    assert b"".join([stream.read(3), stream.read(3), stream.read(3)]) == b"abcdef"
-    whole = CountingStream(io.BytesIO(b"abc"))
-    whole.peek_head(2)
-    assert whole.read() + whole.read() == b"abc"
+    assert (stream.peek_head(4), stream.passed()) == (b"abcd", (0, hashlib.sha256().hexdigest()))
+    assert read_stream(stream, 3) == b"abcdef"
+    assert stream.passed() == (6, hashlib.sha256(b"abcdef").hexdigest())
+
+
+def test_a_stream_that_does_not_wait_is_no_stream_that_ended() -> None:
+    class Unready(io.RawIOBase):
+        def readinto(self, buffer: object) -> None:
+            return None
+
+    with pytest.raises(BlockingIOError):
+        CountingStream(Unready()).readinto(bytearray(3))
 
 
 @pytest.fixture

@@ -26,7 +26,11 @@ def deal(folder: Path, split: SplitEntry, pieces: Iterable[tuple[int, int]], lab
     splitter = make_splitter(split, writers[0], writers[1], folder / "spool", PROFILE)
     for num_rows, first in pieces:
         codes_NL, label_ids, rows = numbered_rows(num_rows, first)
-        splitter.write(codes_NL, label_ids % label_of if label_of else label_ids, rows)
+        label_ids = label_ids % label_of if label_of else label_ids
+        order, num_train = splitter.arrange(rows["text"].combine_chunks())
+        if order is not None:
+            codes_NL, label_ids, rows = codes_NL[order], label_ids[order], rows.take(order)
+        splitter.write(codes_NL, label_ids, rows, num_train)
     splitter.finish()
     return {
         name: [

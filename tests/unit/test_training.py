@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 
 from jobs.train import TrainJobConfig
 from jobs.train import run as run_job
-from model.checkpoint import CHECKPOINT, read_progress
+from model.checkpoint import read_progress
 from model.recipe import TrainConfig, resolve
+from model.run_folder import CHECKPOINT
 from model.training import Trained, Training
 from pipeline.errors import InputError, MismatchError, UsageError
 from pipeline.manifest import read_manifest
@@ -135,7 +137,38 @@ def test_another_seed_gives_other_weights(small: Path, tmp_path: Path) -> None:
     assert _weights(a) != _weights(b)
 
 
-@pytest.mark.parametrize(("field", "value"), [("lr", 0.5), ("seed", 7), ("batch_size", 8), ("arch", "charcnn")])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"precision": "bfloat16", "arch": "charcnn"},
+        {"precision": "bfloat16", "arch": "ngram"},
+        pytest.param({"compile": True, "arch": "charcnn"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_however_it_computes_a_stopped_training_ends_the_same(
+    flags: dict[str, Any], small: Path, tmp_path: Path
+) -> None:
+    """Stopped within an epoch, so that the first batch after it may be the short one."""
+    config = _config(batch_size=40, epochs=2, **flags)
+    undisturbed = _run(_training(small, tmp_path / "whole", config))
+    plain = _run(_training(small, tmp_path / "plain", replace(config, precision="float32", compile=False)))
+    assert _weights(undisturbed) != _weights(plain)
+    assert undisturbed.history[-1]["train_loss"] == pytest.approx(plain.history[-1]["train_loss"], abs=0.05)
+    assert list(undisturbed.network.state_dict()) == list(plain.network.state_dict())
+    for step in (2, 3):
+        run = tmp_path / f"stopped-{step}"
+        with pytest.raises(_StoppedError):
+            _run(_training(small, run, config), step.__eq__)
+        again = _training(small, run, config)
+        assert again.resume()
+        assert _weights(_run(again)) == _weights(undisturbed), f"stopped at step {step}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("lr", 0.5), ("seed", 7), ("batch_size", 8), ("arch", "charcnn"), ("precision", "bfloat16"), ("compile", True)],
+)
 def test_resuming_with_another_configuration_names_the_field(
     field: str, value: object, small: Path, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.transcode import Utf8Stream, normalize_encoding
+from tests.reading import read_stream
 from tests.strategies import FEW
 
 ENCODINGS = [
@@ -28,10 +29,7 @@ ENCODINGS = [
 
 def convert(stored: bytes, encoding: str, num_bytes: int) -> tuple[bytes, Utf8Stream]:
     stream = Utf8Stream(io.BytesIO(stored), normalize_encoding(encoding))
-    parts = []
-    while part := stream.read(num_bytes):
-        parts.append(part)
-    return b"".join(parts), stream
+    return read_stream(stream, num_bytes), stream
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -1,0 +1,86 @@
+"""``python -m jobs.export``: a run in, one ONNX file out, verified."""
+
+import time
+from dataclasses import KW_ONLY, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from jobs.command import CommonConfig, run_command
+from pipeline.errors import MissingError
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ExportConfig:
+    """Turn a run into an ONNX file, to be served by other programs. Needs no torch."""
+
+    run: Annotated[Path, Parameter(help="The folder that python -m jobs.train wrote.")]
+    _: KW_ONLY
+    onnx: Path
+    "The file to write: codes uint8 [N, max_length] in, probabilities float32 [N, classes] out."
+    common: CommonConfig = field(default_factory=CommonConfig)
+
+
+def run(config: ExportConfig) -> dict[str, Any]:
+    """Export.
+
+    Raises:
+        CharmillError: Nothing was published.
+    """
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise MissingError(
+            f"exporting needs {', '.join(missing)}: pip install '.[export]' in charmill's checkout; scoring does without"
+        )
+    from jobs.console import metered
+    from model.onnx_export import export_onnx
+    from model.onnx_graph import OPSET
+    from model.runfile import read_model
+    from pipeline.publish import require_new_file
+
+    started = time.monotonic()
+    require_new_file(config.onnx, overwrite=config.common.overwrite, flag="--onnx")
+    model = read_model(config.run)
+    with metered(config.common.log, "export", 1) as meter:
+
+        def show(done: int, total: int) -> None:
+            meter.update(done / total, lambda: {"rows compared": done})
+
+        exported = export_onnx(config.run, model, config.onnx, num_threads=config.common.num_threads, on_rows=show)
+    return {
+        "model": model.fingerprint,
+        "architecture": model.architecture.name,
+        "profile": model.profile.to_json(),
+        "opset": OPSET,
+        "bytes": exported.num_bytes,
+        "rows_verified": exported.num_rows,
+        "max_difference": exported.max_difference,
+        "outputs": [str(config.onnx)],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def render(report: dict[str, Any]) -> str:
+    """The report as text."""
+    from jobs.console import table
+
+    profile = report["profile"]
+    return table(
+        {
+            "model": f"{report['model']}, {report['architecture']}",
+            "profile": f"{profile['name']}, {profile['max_length']} codes a row ({profile['fingerprint']})",
+            "ONNX opset": report["opset"],
+            "bytes": report["bytes"],
+            "rows verified": report["rows_verified"],
+            "largest difference": f"{report['max_difference']:.1e} from the folded engine's probabilities",
+            "seconds": report["seconds"],
+            "files": report["outputs"],
+        }
+    )
+
+
+if __name__ == "__main__":
+    run_command("export", ExportConfig, run, render)

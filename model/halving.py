@@ -1,0 +1,56 @@
+"""Work in blocks of rows that shrink where memory runs out, and stay so. Needs torch."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from pipeline.errors import TemporaryError
+
+Work = Callable[[int, int], Iterator[int]]
+"""(first row, rows a block) to the row that all is done before, again after each block, in order."""
+
+
+class HalvingBlocks:
+    """Runs work that may run out of the device's memory.
+
+    Args:
+        block_rows: Rows a block to begin with.
+        release: Called before a smaller block is tried; gives back what memory it can.
+    """
+
+    def __init__(self, block_rows: int, release: Callable[[], None]) -> None:
+        self.block_rows = block_rows
+        self._release = release
+
+    def run(self, num_rows: int, work: Work) -> None:
+        """Do all rows; where a block does not fit, it and all that follow are halved, in later calls too.
+
+        Args:
+            num_rows: How many there are.
+            work: May be called again with the row that it came to and smaller blocks.
+
+        Raises:
+            TemporaryError: A single row does not fit.
+        """
+        done = 0
+        while done < num_rows:
+            done, fits = self._try(done, work)
+            if fits:
+                return
+            tried = min(self.block_rows, num_rows - done)
+            if tried <= 1:
+                raise TemporaryError(
+                    "the device's memory does not hold a single row, expected room for one; "
+                    "run it again when other programs have freed some, or with --device cpu"
+                )
+            self.block_rows = tried // 2
+            # Only out here: within `except` the traceback still holds what the failed block had made.
+            self._release()
+
+    def _try(self, done: int, work: Work) -> tuple[int, bool]:
+        try:
+            for reached in work(done, self.block_rows):
+                done = reached
+        except torch.OutOfMemoryError:
+            return done, False
+        return done, True

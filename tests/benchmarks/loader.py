@@ -1,0 +1,167 @@
+"""What the loader costs a training: ``python -m tests.benchmarks.loader``.
+
+Times the same steps fed by the loader and by a list of batches in memory, in turn, for the default recipe's network, the article's and one
+that is next to nothing, so that the loader shows; then the loader alone, beside a copy of as many bytes. Runs are short and many, so that
+what else the machine does hits both alike, and go through epoch after epoch, whose starts are part of the loader's cost.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # As every job has it; see jobs/command.py.
+
+import numpy as np
+import torch
+from torch import nn
+
+from jobs import encode
+from jobs.command import CommonConfig
+from jobs.reading import ReadingConfig
+from model.architecture import CONFIGS, build_network
+from model.optim import make_optimizer, make_schedule
+from model.recipe import resolve
+from model.step import TrainStep
+from pipeline.alphabet import get_profile
+from pipeline.dataset import Batch, ShardDataset
+from pipeline.loader import BatchLoader
+from pipeline.manifest import TRAIN, Manifest, read_manifest
+from pipeline.synthetic import write_titles
+
+RUNS = 31
+NUM_ROWS = 200_000
+SHARD_ROWS = 32_768
+BATCH_ROWS = 256
+CPU = torch.device("cpu")
+STEPS = {"ngram": 16, "charcnn": 16, "linear": 256}
+"""Steps a run."""
+
+
+class Linear(nn.Module):
+    """The cheapest network there is."""
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(max_length, 4)
+
+    def forward(self, codes_BL: torch.Tensor) -> torch.Tensor:
+        logits_BK: torch.Tensor = self.linear(codes_BL.float())
+        return logits_BK
+
+
+def make_dataset(folder: Path) -> Path:
+    """A dataset of made-up titles in several shards."""
+    csv = folder / "titles.csv"
+    write_titles(csv, NUM_ROWS, seed=1)
+    out = folder / "dataset"
+    encode.run(
+        encode.EncodeConfig(
+            (str(csv),), out=out, shard_rows=SHARD_ROWS, reading=ReadingConfig(text="title"), common=CommonConfig()
+        )
+    )
+    return out
+
+
+def make_step(name: str, *, precision: str = "float32", compiled: bool = False) -> TrainStep:
+    """The training's own step of a network."""
+    config = resolve("default", {}, num_train=NUM_ROWS, num_valid=1)
+    profile = get_profile("seed")
+    torch.manual_seed(1)
+    network = build_network(CONFIGS[name](), profile, 4) if name in CONFIGS else Linear(profile.max_length)
+    optimizer = make_optimizer(config, network.parameters())
+    schedule = make_schedule(config, optimizer, 1 << 30)
+    return TrainStep(network, optimizer, schedule, CPU, precision=precision, compiled=compiled)
+
+
+def make_loader(folder: Path, manifest: Manifest) -> BatchLoader:
+    """The training's own loader."""
+    return BatchLoader(ShardDataset(folder, manifest, TRAIN, batch_size=BATCH_ROWS, shuffle=True), CPU)
+
+
+def epochs(loader: BatchLoader) -> Iterator[Batch]:
+    """Epoch after epoch, without end."""
+    while True:
+        yield from loader
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What a piece of work took: by the clock, and of all cores together. Only the latter are our own where others share the machine."""
+
+    wall: float
+    cores: float
+
+
+def seconds_in_turn(*works: Callable[[], object], runs: int = RUNS) -> list[list[Seconds]]:
+    """Seconds of each, run in turn, after a run that is not counted."""
+    seconds: list[list[Seconds]] = [[] for _ in works]
+    for run in range(runs + 1):
+        for index, work in enumerate(works):
+            wall, cores = time.perf_counter(), time.process_time()
+            work()
+            if run:
+                seconds[index].append(Seconds(time.perf_counter() - wall, time.process_time() - cores))
+    return seconds
+
+
+def describe(ratios: Iterable[float]) -> str:
+    """Median and spread."""
+    ratios = list(ratios)
+    return f"{statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f})"
+
+
+def measure_steps(name: str, loader: BatchLoader) -> None:
+    """Print how fast a network's steps are with the loader, as a share of the same with batches in memory."""
+    step = make_step(name)
+    feeds = epochs(loader), cycle(list(loader))
+
+    def train(feed: Iterator[Batch]) -> None:
+        for batch in islice(feed, STEPS[name]):
+            step(*batch)
+
+    fed, in_memory = seconds_in_turn(*(partial(train, feed) for feed in feeds))
+    pairs = list(zip(fed, in_memory, strict=True))
+    print(  # noqa: T201
+        f"{name:<8} step rate, loader / in memory: {describe(memory.wall / own.wall for own, memory in pairs)} by the clock, "
+        f"{describe(memory.cores / own.cores for own, memory in pairs)} in core-seconds"
+    )
+
+
+def measure_alone(loader: BatchLoader) -> None:
+    """Print the loader's rate, beside a copy of the same bytes."""
+    batches = list(loader)
+    codes_NL = np.concatenate([batch[0].numpy() for batch in batches])
+    label_ids_N = np.concatenate([batch[1].numpy() for batch in batches])
+    copies = np.empty_like(codes_NL), np.empty_like(label_ids_N)
+
+    def drain() -> None:
+        for _ in loader:
+            pass
+
+    def copy() -> None:
+        np.copyto(copies[0], codes_NL)
+        np.copyto(copies[1], label_ids_N)
+
+    alone, copied = seconds_in_turn(drain, copy)
+    rates = [len(codes_NL) / statistics.median(run.wall for run in runs) for runs in (alone, copied)]
+    print(f"loader alone {rates[0]:,.0f} rows/s, memcpy {rates[1]:,.0f} rows/s, ratio {rates[0] / rates[1]:.3f}")  # noqa: T201
+
+
+def main() -> None:
+    """Measure on made-up titles."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = make_dataset(Path(temporary))
+        manifest = read_manifest(folder)
+        for name in STEPS:
+            measure_steps(name, make_loader(folder, manifest))
+        measure_alone(make_loader(folder, manifest))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""What ``--precision bfloat16`` and ``--compile`` do for a training step on this CPU: ``python -m tests.benchmarks.step``.
+
+Each against plain float32, in turn on the same batches, for the default recipe's network and the article's.
+"""
+
+import statistics
+import time
+
+import torch
+
+from tests.benchmarks.loader import BATCH_ROWS, describe, make_step, seconds_in_turn
+
+STEPS = 20
+VARIANTS = {
+    "float32": ("float32", False),
+    "bfloat16": ("bfloat16", False),
+    "float32, compiled": ("float32", True),
+    "bfloat16, compiled": ("bfloat16", True),
+}
+
+
+def measure(name: str) -> None:
+    """Print a line for each variant: seconds of its first step, and of the others against plain float32."""
+    generator = torch.Generator().manual_seed(1)
+    codes_BL = torch.randint(0, 28, (BATCH_ROWS, 64), generator=generator, dtype=torch.uint8)
+    label_ids_B = torch.randint(0, 4, (BATCH_ROWS,), generator=generator)
+    steps = [make_step(name, precision=precision, compiled=compiled) for precision, compiled in VARIANTS.values()]
+    first_seconds = []
+    for step in steps:
+        started = time.perf_counter()
+        step(codes_BL, label_ids_B)
+        first_seconds.append(time.perf_counter() - started)
+    seconds = seconds_in_turn(
+        *(lambda step=step: [step(codes_BL, label_ids_B) for _ in range(STEPS)] for step in steps)
+    )
+    plain = statistics.median(run.wall for run in seconds[0])
+    for variant, own, first in zip(VARIANTS, seconds, first_seconds, strict=True):
+        ratios = describe(other.wall / base.wall for other, base in zip(own, seconds[0], strict=True))
+        waits = STEPS * first / plain
+        print(f"{name:<8} {variant:<20} time against float32 {ratios}; the first step takes {waits:,.0f} such steps")  # noqa: T201
+
+
+if __name__ == "__main__":
+    for network in ("ngram", "charcnn"):
+        measure(network)
