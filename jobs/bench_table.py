@@ -90,15 +90,18 @@ def _span(job: str, first: dict[str, Any], last: dict[str, Any]) -> str:
     def times(name: str) -> str:
         return f"{last[name] / first[name]:.3g}"
 
+    further = (last["seconds"] - first["seconds"]) / max(1, last["rows"] - first["rows"]) * 1e6
     memory = f", memory {times('peak_mebibytes')}" if first["peak_mebibytes"] and last["peak_mebibytes"] else ""
-    return f"  jobs.{job}, last size over first: rows {times('rows')}, seconds {times('seconds')}{memory}"
+    factors = f"rows {times('rows')}, seconds {times('seconds')}{memory}"
+    return f"  jobs.{job}, last size over first: {factors}; {further:.2f} s/million rows more"
 
 
 def _machine(report: dict[str, Any]) -> str:
     machine = dict(report["machine"])
     machine |= machine.pop("versions")
     said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
-    return "\n".join([f"{report['runs']} runs in turn; {report['seconds']:.0f} seconds in all", *wrap(said, _WIDTH)])
+    runs = f"{report['runs']} runs in turn; " if report["sections"] else ""
+    return "\n".join([f"{runs}{report['seconds']:.0f} seconds in all", *wrap(said, _WIDTH)])
 
 
 def _short(number: float) -> str:
