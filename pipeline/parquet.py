@@ -90,12 +90,14 @@ class ParquetSink:
         row_bytes = np.cumsum(_row_bytes(table))
         start = 0
         while start < len(table):
-            if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
+            if self._pending_rows >= ROW_GROUP_ROWS:
                 self._flush()
             before = int(row_bytes[start - 1]) if start else 0
             by_bytes = int(np.searchsorted(row_bytes, before + ROW_GROUP_BYTES - self._pending_bytes)) + 1
             stop = min(len(table), start + ROW_GROUP_ROWS - self._pending_rows, max(by_bytes, start + 1))
             self._hold(table.slice(start, stop - start), int(row_bytes[stop - 1]) - before)
+            if self._pending_bytes >= ROW_GROUP_BYTES:
+                self._flush()  # Many bytes do not wait.
             start = stop
 
     def _hold(self, table: pa.Table, num_bytes: int) -> None:

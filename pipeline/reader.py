@@ -177,6 +177,7 @@ class CsvReader:
                 if len(block.table):
                     yield ScannedBlock(records=block, stored_offset=stored_offset, place=place, end=end)
                     place = end
+                del block  # It may be large, and the next one takes a while.
             if self._format.columns and place.record == 0:
                 raise self._empty()
 

@@ -213,11 +213,15 @@ class RecordScanner:
                     return
                 window *= 2
                 continue
-            window = self._block_bytes
             block = Block(data=data[:passed], place=self.place, table=table[:count], delimiter=self._delimiter)
             self._start += passed
             self.place = Place(record=block.place.record + count, line=line, offset=block.place.offset + passed)
+            if window > self._block_bytes:  # Do not keep a large buffer for the sake of its end.
+                self._buffer, self._start = self._buffer[self._start :].copy(), 0
+            window = self._block_bytes
+            del data
             yield block
+            del block
 
     def _fill(self, num_bytes: int) -> None:
         """Read until the buffer holds so much that was not scanned, or the stream ends."""
