@@ -195,6 +195,8 @@ class DatasetBuilder:
             what = f"all {counts.rows_in:,} records went to quarantine" if counts.rows_in else "there is only a header"
             raise InputError(f"{where}: there is no row to encode, {what}")
         self._splitter.finish()
+        for writer in self._writers:  # Both at once.
+            writer.end()
         labels, final_ids = self._labels.finish(in_order=self._base is not None)
         manifest = Manifest(
             profile=self._config.profile,

@@ -33,7 +33,7 @@ ROWS_SCHEMA = pa.schema(
 
 LabelIds = npt.NDArray[np.uint16]
 
-_SYNC_THREADS = 8  # They wait for the disk, which makes many small files durable together as fast as one.
+_SYNC_THREADS = 6  # They wait for the disk, which makes many small files durable together as fast as one.
 
 
 class NpyWriter:
@@ -94,10 +94,12 @@ class _OpenShard:
         self._label_ids.write(label_ids)
         self._rows.write(rows)
 
-    def close(self) -> None:
-        self._codes.close()
-        self._label_ids.close()
-        self._rows.close({})
+    def close(self, kind: str) -> None:
+        """Complete one of the files and make it durable."""
+        if kind == "rows":
+            self._rows.close({})
+        else:
+            (self._codes if kind == "codes" else self._label_ids).close()
 
     def abandon(self) -> None:
         self._codes.abandon()
@@ -151,8 +153,9 @@ class ShardWriter:
         self._shard_rows = shard_rows
         self._first_shard = first_shard
         self._open: _OpenShard | None = None
-        self._closing: deque[tuple[_OpenShard, Future[ShardEntry]]] = deque()
-        self._closer = ThreadPoolExecutor(1, thread_name_prefix="charmill-shards")
+        self._closing: deque[tuple[_OpenShard, dict[str, Future[tuple[int, str]]]]] = deque()
+        # With one thread its files are closed in order.
+        self._pool = ThreadPoolExecutor(_SYNC_THREADS if max_closing else 1, thread_name_prefix="charmill-shards")
 
     @property
     def _next_shard(self) -> int:
@@ -187,45 +190,58 @@ class ShardWriter:
             stop = min(len(codes_NL), start + self._shard_rows - self._open.num_rows)
             self._open.write(codes_NL[start:stop], label_ids[start:stop], rows.slice(start, stop - start))
             if self._open.num_rows == self._shard_rows:
-                self._close()
+                self.end()
             start = stop
 
-    def _close(self) -> None:
-        """Let a thread close and hash the open shard while the next one is being written; wait for the one before."""
+    def end(self) -> None:
+        """Begin to close the last shard: no more rows will come."""
         if self._open is None:
             return
-        closing = self._closer.submit(_closed, self._open, self.split, self._paths(self._next_shard))
-        self._closing.append((self._open, closing))
+        paths = self._paths(self._next_shard)
+        files = {kind: self._pool.submit(_close, self._open, kind, path) for kind, path in paths.items()}
+        self._closing.append((self._open, files))
         self._open = None
         self._collect(self._max_closing)
 
     def _collect(self, num_left: int) -> None:
         """Take closed shards, waiting until so many are left."""
-        while self._closing and (len(self._closing) > num_left or self._closing[0][1].done()):
-            shard = self._closing[0][1].result()
+        while self._closing and (len(self._closing) > num_left or self._is_closed(0)):
+            shard, files = self._closing[0]
+            closed = {kind: file.result() for kind, file in files.items()}
             self._closing.popleft()
-            self.finished.append(shard)
+            self.finished.append(
+                ShardEntry(
+                    split=self.split,
+                    num_rows=shard.num_rows,
+                    bytes={kind: size for kind, (size, _) in closed.items()},
+                    sha256={kind: digest for kind, (_, digest) in closed.items()},
+                    **{kind: path.name for kind, path in self._paths(self._first_shard + len(self.finished)).items()},
+                )
+            )
             self.num_finished_rows += shard.num_rows
+
+    def _is_closed(self, index: int) -> bool:
+        return all(file.done() for file in self._closing[index][1].values())
 
     def abandon(self) -> None:
         """Let go of the open shards; for clean-up after an error."""
-        self._closer.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
         for shard in (*(shard for shard, _ in self._closing), *([self._open] if self._open else [])):
             shard.abandon()
         self._closing.clear()
         self._open = None
 
     def finish(self, final_ids: LabelIds) -> list[ShardEntry]:
-        """Close the last shard, give every label its final id and describe the shards.
+        """Close the last shard, give every label its final id and describe the shards; a writer is finished once.
 
         Args:
             final_ids: uint16 [K], the final id of each provisional one.
         """
-        self._close()
+        self.end()
         self._collect(0)
-        self._closer.shutdown()
-        with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-            return list(pool.map(lambda shard: self._with_final_ids(shard, final_ids), self.finished))
+        entries = list(self._pool.map(lambda shard: self._with_final_ids(shard, final_ids), self.finished))
+        self._pool.shutdown()
+        return entries
 
     def _with_final_ids(self, shard: ShardEntry, final_ids: LabelIds) -> ShardEntry:
         path = self._folder / shard.labels
@@ -239,15 +255,10 @@ class ShardWriter:
         )
 
 
-def _closed(shard: _OpenShard, split: str, paths: dict[str, Path]) -> ShardEntry:
-    shard.close()
-    return ShardEntry(
-        split=split,
-        num_rows=shard.num_rows,
-        bytes={kind: path.stat().st_size for kind, path in paths.items()},
-        sha256={kind: sha256_of(path) for kind, path in paths.items()},
-        **{kind: path.name for kind, path in paths.items()},
-    )
+def _close(shard: _OpenShard, kind: str, path: Path) -> tuple[int, str]:
+    """Complete a shard's file; returns its size and SHA-256."""
+    shard.close(kind)
+    return path.stat().st_size, sha256_of(path)
 
 
 def sha256_of(path: Path) -> str:
