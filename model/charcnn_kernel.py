@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from model.length_kernel import Integers, longest_first
 from model.product_kernel import TILE, Floats, multiply_tile
 from model.softmax_kernel import write_softmax
 from model.vector_kernel import (
@@ -28,9 +29,6 @@ from model.vector_kernel import (
 
 BATCH_ROWS = 8 * TILE
 NORM_EPSILON = 1e-5  # torch.nn.LayerNorm's
-REACH = 2  # How far behind the text its codes change the features: one position for each convolution.
-
-Integers = npt.NDArray[np.int64]
 
 
 class Convolutions(NamedTuple):
@@ -73,27 +71,6 @@ class Linears(NamedTuple):
     hidden: int
     linear_2: Floats
     bias: Floats
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _longest_first(codes_NL: npt.NDArray[np.uint8], fill: int) -> tuple[Integers, Integers]:
-    """How many positions of each row are not mere padding, and the rows by that number, both int64 [N]."""
-    num_rows, length = codes_NL.shape
-    used = np.empty(num_rows, np.int64)
-    place = np.zeros(length + 2, np.int64)
-    for row in range(num_rows):
-        stop = length
-        while stop > 0 and codes_NL[row, stop - 1] == fill:
-            stop -= 1
-        used[row] = min(length, stop + REACH)
-        place[length - used[row] + 1] += 1
-    for step in range(length + 1):
-        place[step + 1] += place[step]
-    order = np.empty(num_rows, np.int64)
-    for row in range(num_rows):
-        order[place[length - used[row]]] = row
-        place[length - used[row]] += 1
-    return used, order
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -241,7 +218,7 @@ def predict_by_table(
     length, width = codes_NL.shape[1], linears.mask.shape[0]
     hidden_width = linears.start.shape[1]
     nothing = table.shape[0] - 1
-    used, order = _longest_first(codes_NL, fill)
+    used, order = longest_first(codes_NL, fill)
     # The trigrams of a batch: of position p in row p + 1, beyond both ends nothing.
     trigrams = np.full((length + 2, BATCH_ROWS), nothing, np.int32)
     x, sums = np.zeros(TILE * width, np.float32), np.zeros(TILE, np.float32)
@@ -289,7 +266,7 @@ def predict_by_product(
     """
     length, width = codes_NL.shape[1], linears.mask.shape[0]
     hidden_width, width_1, channels_1 = linears.start.shape[1], convolutions.mask.shape[0], convolutions.channels
-    used, order = _longest_first(codes_NL, fill)
+    used, order = longest_first(codes_NL, fill)
     # Of the positions before, here and after, in turn in the three places.
     normed = np.zeros(3 * BATCH_ROWS * width_1, np.float32)
     x, sums = np.zeros(TILE * width, np.float32), np.zeros(TILE, np.float32)

@@ -21,7 +21,9 @@ from model.product_kernel import TILE, Floats, aligned, pack, padded
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes
 
-TABLE_BYTES = 16 << 20  # The largest table of trigrams.
+# The largest table of trigrams. With one, rows take half the time (`python -m tests.benchmarks.predictors`). This is room for the seed
+# profile up to 128 channels; the ascii profile would need 100 MiB, a sixth of the memory that scoring may take.
+TABLE_BYTES = 40 << 20
 
 _Doubles = npt.NDArray[np.float64]
 

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import torch
 
 from model.architecture import CharCnnConfig, NgramConfig, build_network
-from model.folded import FoldedPredictor
+from model.folded import TASK_ROWS, FoldedPredictor
+from model.folded_charcnn import FoldedCharCnn
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes, get_profile
 from pipeline.encoder import Encoder
@@ -58,6 +60,19 @@ def _torch_forward(model: Model, weights: Weights, codes_NL: Codes, batch_size: 
     return work
 
 
+def _without_a_table(model: Model, weights: Weights, codes_NL: Codes) -> Work:
+    network = FoldedCharCnn(model, weights, table_bytes=0)
+    read_only_NL = codes_NL.view()
+    read_only_NL.flags.writeable = False
+    probabilities_NK = np.empty((len(codes_NL), len(model.labels)), np.float32)
+
+    def work() -> None:
+        for start in range(0, len(codes_NL), TASK_ROWS):
+            network.predict(read_only_NL[start : start + TASK_ROWS], probabilities_NK[start : start + TASK_ROWS])
+
+    return work
+
+
 def _seconds(work: Work) -> float:
     begun = time.perf_counter()
     work()
@@ -79,6 +94,7 @@ def measure(config: CharCnnConfig | NgramConfig, profile_name: str, titles: pl.S
             forward = _torch_forward(model, weights, codes_NL, size, num_threads)
             ways[f"torch, batches of {size}"] = (len(codes_NL), forward)
         if isinstance(config, CharCnnConfig) and num_threads == 1:
+            ways["folded without a table"] = (len(codes_NL), _without_a_table(model, weights, codes_NL))
             few_NL = codes_NL[:NAIVE_ROWS]
             ways["plain NumPy in float64"] = (len(few_NL), partial(naive_network.probabilities, model, weights, few_NL))
         print(f"threads: {num_threads}")  # noqa: T201
