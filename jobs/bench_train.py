@@ -1,9 +1,8 @@
 """Training beside others who learn from the same rows, each with its accuracy on the same held-out rows. For jobs.bench only."""
 
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from jobs import train
 from jobs.bench_data import make_data
@@ -46,11 +45,8 @@ def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> 
 
     add("recipe default, all its epochs", num_train)
     add("recipe default, one epoch", num_train, epochs=1)
-    for flag, value in _faster_flags().items():
-        if value is None:
-            lineup.leave_out(f"jobs.train --{flag}", "this jobs.train has no such flag")
-        else:
-            add(f"one epoch, --{flag}{'' if value is True else f' {value}'}", num_train, epochs=1, **{flag: value})
+    add("one epoch, --compile", num_train, epochs=1, compile=True)
+    add("one epoch, --precision bfloat16", num_train, epochs=1, precision="bfloat16")
     batches = min(SEED_BATCHES, -(-num_train // 128))
     add(
         f"recipe seed, one epoch of {batches} batches",
@@ -59,16 +55,6 @@ def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> 
         epochs=1,
         limit_batches=batches,
     )
-
-
-def _faster_flags() -> dict[str, Any]:
-    """Flags of jobs.train that change nothing but its speed, each with the value to try; None where it does not have them."""
-    types = {field.name: field.type for field in fields(train.TrainJobConfig)}
-    words = [
-        word for choice in (types.get("precision"), *get_args(types.get("precision"))) for word in get_args(choice)
-    ]
-    half = next((word for word in words if isinstance(word, str) and word.startswith("bf")), None)
-    return {"compile": True if "compile" in types else None, "precision": half}
 
 
 def run_training(config: train.TrainJobConfig) -> Learned:
