@@ -15,7 +15,7 @@ from tests.datasets import shrink_ngram
 
 Capsys = pytest.CaptureFixture[str]
 TINY = ["--rows", 300, "--train-rows", 300, "--runs", 2, "--data", "synthetic", "--threads", 1]
-QUICK = [*TINY, "--without", "torch.compile, onnxruntime"]
+QUICK = [*TINY, "--without", "torch.compile"]
 RESULT = {
     *("name", "role", "num_rows", "rows_per_second", "lowest", "highest", "spread", "ours_against_it", "ratios"),
     *("seconds", "first_call_seconds", "accuracy", "peak_mebibytes"),
