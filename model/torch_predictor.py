@@ -1,5 +1,7 @@
 """The torch engine: the network itself, on the CPU in batches of one shape, on CUDA in large blocks. Needs torch."""
 
+import threading
+
 import numpy as np
 import torch
 
@@ -13,7 +15,7 @@ from pipeline.errors import InputError
 
 
 class TorchPredictor:
-    """Runs a trained network.
+    """Runs a trained network; several threads take turns.
 
     Args:
         model: What to build.
@@ -45,6 +47,7 @@ class TorchPredictor:
             )
         self._fill = model.profile.fill
         self._num_classes = len(model.labels)
+        self._turn = threading.Lock()  # torch's own threads, or one device, work on one batch at a time.
         self.name = f"torch on {self._device.type}"
 
     @torch.inference_mode()
@@ -54,6 +57,10 @@ class TorchPredictor:
         Raises:
             TemporaryError: CUDA's memory does not hold a single row.
         """
+        with self._turn:
+            return self._predict(codes_NL)
+
+    def _predict(self, codes_NL: Codes) -> Probabilities:
         if self._blocks is not None:
             return self._blocks.predict(codes_NL)
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)

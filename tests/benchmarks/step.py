@@ -10,7 +10,8 @@ import torch
 
 from tests.benchmarks.loader import BATCH_ROWS, describe, make_step, seconds_in_turn
 
-STEPS = 20
+RUNS = 5
+STEPS = 4
 VARIANTS = {
     "float32": ("float32", False),
     "bfloat16": ("bfloat16", False),
@@ -33,11 +34,15 @@ def measure(name: str) -> None:
     seconds = seconds_in_turn(
         *(lambda step=step: [step(codes_BL, label_ids_B) for _ in range(STEPS)] for step in steps)
     )
-    plain = statistics.median(run.wall for run in seconds[0])
+    plain = statistics.median(run.wall for run in seconds[0]) / STEPS
     for variant, own, first in zip(VARIANTS, seconds, first_seconds, strict=True):
-        ratios = describe(other.wall / base.wall for other, base in zip(own, seconds[0], strict=True))
-        waits = STEPS * first / plain
-        print(f"{name:<8} {variant:<20} time against float32 {ratios}; the first step takes {waits:,.0f} such steps")  # noqa: T201
+        pairs = list(zip(own, seconds[0], strict=True))
+        print(  # noqa: T201
+            f"{name:<8} {variant:<18} against float32: {describe(other.wall / base.wall for other, base in pairs)} of the time, "
+            f"{describe(other.cores / base.cores for other, base in pairs)} of the core-seconds; "
+            f"the first step takes {first / plain:,.0f} such steps",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

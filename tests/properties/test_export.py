@@ -21,8 +21,8 @@ from model.onnx_trial import trial_codes
 from model.onnx_verify import open_session
 from model.runfile import Model, Weights
 from pipeline.alphabet import PROFILES, Codes, Profile, get_profile
-from tests.datasets import random_codes
-from tests.properties.test_predictors import CHARCNN, NGRAM, Config, fresh
+from tests.datasets import random_codes, random_model
+from tests.properties.test_predictors import CHARCNN, NGRAM, Config
 
 NO_WORDS = NgramConfig(buckets=64, dim=3, min_order=1, max_order=1, word_order=0)
 
@@ -32,7 +32,7 @@ def model_of(config: Config, profile: Profile, **more: Any) -> tuple[Model, Weig
 
     With those, a row whose channels are nearly equal before a LayerNorm lets float32 alone be wrong by more than is allowed here.
     """
-    model, weights = fresh(config, profile, **more)
+    model, weights = random_model(config, profile, **more)
     scale = np.float32(0.5 if isinstance(config, CharCnnConfig) else 1)
     return model, {name: scale * array for name, array in weights.items()}
 

@@ -23,8 +23,8 @@ from pipeline.alphabet import PROFILES, get_profile, profile_from_json
 from pipeline.encoder import Encoder, to_strings
 from pipeline.publish import staging
 from tests.commands import ROOT, call, call_here, environment, files_in, python
-from tests.datasets import make_csv, shared_run
-from tests.properties.test_predictors import CHARCNN, NGRAM, fresh
+from tests.datasets import make_csv, random_model, shared_run
+from tests.properties.test_predictors import CHARCNN, NGRAM
 from tests.unit.test_command import HIDE_TORCH
 
 Capsys = pytest.CaptureFixture[str]
@@ -87,7 +87,7 @@ def test_serving_the_file_as_the_readme_does_predicts_what_score_does(
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize("max_length", [5, 70])
 def test_the_metadata_is_enough_to_encode_without_charmill(name: str, max_length: int) -> None:
-    model, weights = fresh(NGRAM, get_profile(name, max_length))
+    model, weights = random_model(NGRAM, get_profile(name, max_length))
     proto = onnx.load_from_string(build_onnx(model, weights))
     about = {entry.key: entry.value for entry in proto.metadata_props}
     profile = json.loads(about["profile"])
@@ -108,7 +108,7 @@ def test_the_metadata_is_enough_to_encode_without_charmill(name: str, max_length
 
 
 def test_the_metadata_names_classes_model_and_version() -> None:
-    model, weights = fresh(CHARCNN, get_profile("seed"), num_classes=3)
+    model, weights = random_model(CHARCNN, get_profile("seed"), num_classes=3)
     proto = onnx.load_from_string(build_onnx(model, weights))
     about = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(about["labels"]) == model.labels
@@ -270,7 +270,7 @@ def test_verification_sees_every_row_twice_and_bounds_the_batches(max_length: in
 @pytest.mark.parametrize("wrong", ["numbers", "classes", "codes"])
 def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> None:
     profile = get_profile("seed", 9)
-    model, weights = fresh(CHARCNN, profile)
+    model, weights = random_model(CHARCNN, profile)
     path = tmp_path / "model.onnx"
     path.write_bytes(build_onnx(model, weights))
     predictor, codes = FoldedPredictor(model, weights, num_threads=1), trial_codes(profile)
@@ -289,8 +289,8 @@ def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> No
         broken["linear_2.bias"][0] = np.nan
         path.write_bytes(build_onnx(model, broken))
     elif wrong == "classes":
-        predictor = FoldedPredictor(*fresh(CHARCNN, profile, num_classes=1), num_threads=1)
+        predictor = FoldedPredictor(*random_model(CHARCNN, profile, num_classes=1), num_threads=1)
     else:
-        path.write_bytes(build_onnx(*fresh(CHARCNN, get_profile("seed", 10))))
+        path.write_bytes(build_onnx(*random_model(CHARCNN, get_profile("seed", 10))))
     with pytest.raises(VerificationError, match=r"^m\.onnx: .*not published"):
         max_difference(path, predictor, codes, **arguments)

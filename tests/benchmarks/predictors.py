@@ -1,0 +1,112 @@
+"""How fast the engines turn codes into probabilities: ``python -m tests.benchmarks.predictors [CSV]``. Needs torch.
+
+Of each network: the folded engine, torch's forward pass alone at its best batch size, the plain twin of the tests where there is one. All
+are timed in turn, so that a slow moment of the machine hits all of them. Quote the ratios; where other programs run beside it, those of
+one thread, since torch's threads wait for each other. The CSV has three columns and no header, the second one is the text; without
+it, titles are made up.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from model.architecture import CharCnnConfig, NgramConfig, build_network
+from model.folded import FoldedPredictor
+from model.runfile import Model, Weights
+from pipeline.alphabet import Codes, get_profile
+from pipeline.encoder import Encoder
+from pipeline.synthetic import write_titles
+from tests import naive_network
+from tests.datasets import random_model
+
+RUNS = 5
+ROWS = 16_384  # What the scorer predicts at once.
+NAIVE_ROWS = 1024
+THREADS = (1, 2)
+BATCH_SIZES = (256, 1024, 2048)
+
+Work = Callable[[], object]
+
+
+def _titles(path: Path | None) -> pl.Series:
+    if path is not None:
+        return pl.read_csv(path, has_header=False, new_columns=["label", "title", "rest"])["title"].head(ROWS)
+    with tempfile.TemporaryDirectory() as folder:
+        made_up = Path(folder) / "titles.csv"
+        write_titles(made_up, ROWS, seed=1)
+        return pl.read_csv(made_up)["title"]
+
+
+def _torch_forward(model: Model, weights: Weights, codes_NL: Codes, batch_size: int, num_threads: int) -> Work:
+    network = build_network(model.architecture, model.profile, len(model.labels)).eval()
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    batches = [torch.from_numpy(codes_NL[start : start + batch_size]) for start in range(0, len(codes_NL), batch_size)]
+
+    @torch.inference_mode()
+    def work() -> None:
+        torch.set_num_threads(num_threads)
+        for batch in batches:
+            network(batch)
+
+    return work
+
+
+def _seconds(work: Work) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def measure(config: CharCnnConfig | NgramConfig, profile_name: str, titles: pl.Series) -> None:
+    """Print a line for each way to compute a network, ours first."""
+    profile = get_profile(profile_name)
+    codes_NL = Encoder(profile).encode(titles)
+    model, weights = random_model(config, profile)
+    loading = _seconds(lambda: FoldedPredictor(model, weights, num_threads=1))
+    print(f"\n{config.name}, profile {profile_name}, {len(codes_NL):,} titles; loading took {loading:.3f} s")  # noqa: T201
+    for num_threads in THREADS:
+        ways: dict[str, tuple[int, Work]] = {}
+        engine = FoldedPredictor(model, weights, num_threads=num_threads)
+        ways["folded"] = (len(codes_NL), partial(engine.predict, codes_NL))
+        for size in BATCH_SIZES:
+            forward = _torch_forward(model, weights, codes_NL, size, num_threads)
+            ways[f"torch, batches of {size}"] = (len(codes_NL), forward)
+        if isinstance(config, CharCnnConfig) and num_threads == 1:
+            few_NL = codes_NL[:NAIVE_ROWS]
+            ways["plain NumPy in float64"] = (len(few_NL), partial(naive_network.probabilities, model, weights, few_NL))
+        print(f"threads: {num_threads}")  # noqa: T201
+        _compare(ways)
+
+
+def _compare(ways: dict[str, tuple[int, Work]]) -> None:
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for run in range(RUNS + 1):
+        for name, (num_rows, work) in ways.items():
+            spent = _seconds(work) / num_rows
+            if run:  # The first one warms up.
+                seconds[name].append(spent)
+    for name, own in seconds.items():
+        ratios = [b / a for a, b in zip(seconds["folded"], own, strict=True)]
+        print(  # noqa: T201
+            f"  {name:<26} {1 / statistics.median(own):>11,.0f} rows/s   ours / it {statistics.median(ratios):7.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+
+
+def main() -> None:
+    """Measure both networks, and the one with convolutions on a profile whose trigrams fit into no table."""
+    titles = _titles(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    measure(CharCnnConfig(), "seed", titles)
+    measure(CharCnnConfig(), "ascii", titles)
+    measure(NgramConfig(), "seed", titles)
+
+
+if __name__ == "__main__":
+    main()
