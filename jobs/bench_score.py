@@ -10,7 +10,14 @@ from jobs.bench_data import Data, make_data
 from jobs.bench_encode import read_polars
 from jobs.bench_ground import Ground, Lineup, encoded, ready
 from jobs.bench_models import count_flops, make_run, sample_dataset
-from jobs.bench_network import best_batch_size, export_onnx, prepare_forward, prepare_onnx, prepare_product
+from jobs.bench_network import (
+    ONNX_BATCH_ROWS,
+    best_batch_size,
+    export_onnx,
+    prepare_forward,
+    prepare_onnx,
+    prepare_product,
+)
 from jobs.bench_peers import (
     FASTTEXT,
     TFIDF,
@@ -98,15 +105,15 @@ def _add_runners(lineup: Lineup, ground: Ground, run: Path, codes: Path) -> None
         partial(forward, compiled=True),
         needs=("torch", "torch.compile"),
     )
-    name, path = f"ONNX Runtime, forward alone, batch {batch:,}", ground.folder / "network.onnx"
+    name, path = f"ONNX Runtime, forward alone, batch {ONNX_BATCH_ROWS:,}", ground.folder / "network.onnx"
     if lineup.has(name, "onnxruntime"):
-        lineup.add(name, "peer", num_rows, partial(_prepare_exported, run, path, codes, batch, threads))
+        lineup.add(name, "peer", num_rows, partial(_prepare_exported, run, path, codes, threads))
 
 
-def _prepare_exported(run: Path, path: Path, codes: Path, batch: int, threads: int) -> Work:
+def _prepare_exported(run: Path, path: Path, codes: Path, threads: int) -> Work:
     if not path.exists():
         export_onnx(run, path)
-    return prepare_onnx(path, codes, batch, threads)
+    return prepare_onnx(path, codes, ONNX_BATCH_ROWS, threads)
 
 
 def _scorer(ground: Ground, data: Data, run: Path) -> Callable[[], Work]:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs import bench
+from jobs import bench, train
 from tests.commands import Done, call, call_here, has_traceback, start
 from tests.datasets import shrink_ngram
 
 Capsys = pytest.CaptureFixture[str]
 TINY = ["--rows", 300, "--train-rows", 300, "--runs", 2, "--data", "synthetic", "--threads", 1]
-QUICK = [*TINY, "--without", "torch.compile, onnxruntime"]
+QUICK = [*TINY, "--without", "torch.compile"]
 RESULT = {
     *("name", "role", "num_rows", "rows_per_second", "lowest", "highest", "spread", "ours_against_it", "ratios"),
     *("seconds", "first_call_seconds", "accuracy", "peak_mebibytes"),
@@ -171,6 +171,24 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     assert process.returncode == 130, err
     assert not has_traceback(err)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_flags_that_make_training_faster_take_part(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[train.TrainJobConfig] = []
+
+    def run(config: train.TrainJobConfig) -> dict[str, float]:
+        given.append(config)
+        return {"valid_accuracy": 0.5}
+
+    monkeypatch.setattr(train, "run", run)
+    done = _bench(capsys, "train", *TINY, "--no-memory", "--without", "scikit-learn,fasttext", "--json")
+    assert done.code == 0, done.err
+    assert {"jobs.train, one epoch, --compile", "jobs.train, one epoch, --precision bfloat16"} < set(_names(done))
+    assert {(config.compile, config.precision) for config in given} == {
+        (False, "float32"),
+        (True, "float32"),
+        (False, "bfloat16"),
+    }
 
 
 def test_help_imports_nothing_heavy() -> None:
