@@ -16,7 +16,9 @@ from model.predictor import Probabilities
 from pipeline.alphabet import Codes
 from pipeline.prefetch import DeviceFeed
 
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = (
+    8_192  # A quarter of what the scorer gives at once, so that there is a next one to cross the bus meanwhile.
+)
 _RETURNING = 2  # Blocks whose probabilities are on their way at most.
 
 
