@@ -19,6 +19,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
 from pipeline.manifest import FILE_KINDS, TRAIN, VALID, ShardEntry, SourceEntry, require_plain_name
 from pipeline.publish import replace_file
 from pipeline.quarantine import Reject, is_quarantine, read_rejects
@@ -207,5 +211,5 @@ def _typed(kind: Any, value: Any) -> Any:
 
 def fingerprint_of(content: dict[str, Any]) -> str:
     """Name a build by all that determines its result, the versions of the libraries that write it included."""
-    versions = {name: version(name) for name in ("charmill", "numpy", "polars", "pyarrow")}
+    versions = {"charmill": version("charmill"), **{of.__name__: of.__version__ for of in (np, pl, pa)}}
     return hashlib.sha256(json.dumps({**content, "versions": versions}, sort_keys=True).encode()).hexdigest()
