@@ -57,7 +57,6 @@ class ParquetSink:
     Args:
         path: Where to write; must not be read before `close` has returned.
         schema: Of every table that will be written.
-        row_group_rows: A row group ends after so many rows.
         compression: ``zstd``, or ``none`` for what is made and read again on the same machine: compressing takes longer than all the rest.
     """
 
@@ -66,10 +65,8 @@ class ParquetSink:
         path: Path,
         schema: pa.Schema,
         *,
-        row_group_rows: int | None = None,
         compression: Literal["zstd", "none"] = "zstd",
     ) -> None:
-        self._row_group_rows = row_group_rows or ROW_GROUP_ROWS
         self._file = path.open("wb")
         # Binary and large_string columns hold what is different in each row and may be long: a dictionary and the least and greatest value
         # would be of no use, and with a value of 100 MB they took 600 MB.
@@ -93,20 +90,17 @@ class ParquetSink:
         if not len(table):
             return
         num_bytes = _table_bytes(table)
-        if (
-            self._pending_rows + len(table) <= self._row_group_rows
-            and self._pending_bytes + num_bytes < ROW_GROUP_BYTES
-        ):
+        if self._pending_rows + len(table) <= ROW_GROUP_ROWS and self._pending_bytes + num_bytes < ROW_GROUP_BYTES:
             self._hold(table, num_bytes)
             return
         row_bytes = np.cumsum(_row_bytes(table))
         start = 0
         while start < len(table):
-            if self._pending_rows >= self._row_group_rows:
+            if self._pending_rows >= ROW_GROUP_ROWS:
                 self._flush()
             before = int(row_bytes[start - 1]) if start else 0
             by_bytes = int(np.searchsorted(row_bytes, before + ROW_GROUP_BYTES - self._pending_bytes)) + 1
-            stop = min(len(table), start + self._row_group_rows - self._pending_rows, max(by_bytes, start + 1))
+            stop = min(len(table), start + ROW_GROUP_ROWS - self._pending_rows, max(by_bytes, start + 1))
             self._hold(table.slice(start, stop - start), int(row_bytes[stop - 1]) - before)
             if self._pending_bytes >= ROW_GROUP_BYTES:
                 self._flush()  # Many bytes do not wait.

@@ -26,7 +26,6 @@ from pipeline.scan_kernel import (
 from pipeline.source import READ_BYTES, ByteStream
 
 BLOCK_BYTES = 4 << 20
-FIRST_BLOCK_BYTES = 1 << 19  # Blocks begin small and grow, so that the threads behind the scanner soon have work.
 BLOCK_RECORDS = 1 << 15
 VIEW_LIMIT = (1 << 31) - 1  # Arrow's string views have 32-bit offsets.
 
@@ -200,7 +199,7 @@ class RecordScanner:
         Args:
             max_records: In a block, by default `BLOCK_RECORDS`. There may be none, where there are only blank lines.
         """
-        window = least = self._least_window()
+        window = self._block_bytes
         while True:
             self._fill(window)
             table = np.empty((max_records or BLOCK_RECORDS, RECORD_FIELDS), np.int64)
@@ -217,16 +216,12 @@ class RecordScanner:
             block = Block(data=data[:passed], place=self.place, table=table[:count], delimiter=self._delimiter)
             self._start += passed
             self.place = Place(record=block.place.record + count, line=line, offset=block.place.offset + passed)
-            if window > least:  # Do not keep a large buffer for the sake of its end.
+            if window > self._block_bytes:  # Do not keep a large buffer for the sake of its end.
                 self._buffer, self._start = self._buffer[self._start :].copy(), 0
             del data
             yield block
             del block
-            window = least = self._least_window()
-
-    def _least_window(self) -> int:
-        """How many bytes to look at for the next block: a function of the place alone, so that a reading that goes on there cuts alike."""
-        return min(self._block_bytes, max(FIRST_BLOCK_BYTES, self.place.offset // 4))
+            window = self._block_bytes
 
     def _fill(self, num_bytes: int) -> None:
         """Read until the buffer holds so much that was not scanned, or the stream ends."""

@@ -33,7 +33,6 @@ ROWS_SCHEMA = pa.schema(
 
 LabelIds = npt.NDArray[np.uint16]
 
-_ROW_GROUP_ROWS = 16_384  # Small, so that little is left to write when a shard is closed.
 _SYNC_THREADS = 6  # They wait for the disk, which makes many small files durable together as fast as one.
 
 
@@ -84,7 +83,7 @@ class _OpenShard:
     def __init__(self, paths: dict[str, Path], profile: Profile) -> None:
         self._codes = NpyWriter(paths["codes"], np.uint8, (profile.max_length,))
         self._label_ids = NpyWriter(paths["labels"], np.uint16, ())
-        self._rows = ParquetSink(paths["rows"], ROWS_SCHEMA, row_group_rows=_ROW_GROUP_ROWS, compression="none")
+        self._rows = ParquetSink(paths["rows"], ROWS_SCHEMA, compression="none")
 
     @property
     def num_rows(self) -> int:
