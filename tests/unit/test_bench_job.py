@@ -4,7 +4,6 @@ import pickle
 import re
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -162,12 +161,16 @@ def test_a_full_disk_can_be_tried_again_and_nothing_is_left(tmp_path: Path) -> N
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     prelude = f"import tempfile; tempfile.tempdir = {str(tmp_path)!r}"
-    with start("bench", "train", *TINY, prelude=prelude) as process:
-        while not list(tmp_path.glob("charmill-bench-*/synthetic/learned")):
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+    tokens = ["--rows", 300, "--runs", 100_000, "--no-memory", "--data", "synthetic"]
+    with start("bench", "encode", *tokens, prelude=prelude) as process:
+        try:
+            assert process.stderr is not None
+            assert any(b"round 3 of" in line for line in process.stderr)  # Everything is imported by then.
+            assert list(tmp_path.glob("charmill-bench-*"))
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, err
     assert not has_traceback(err)
     assert not list(tmp_path.iterdir())
