@@ -65,7 +65,7 @@ def _section(section: dict[str, Any]) -> str:
 
 
 def _growth(lines: Sequence[dict[str, Any]]) -> str:
-    rows = [["growth, whole processes, a run each", "rows", "MB", "seconds", "rows/s", "s/million rows", "MiB"]]
+    rows = [["growth, whole processes", "rows", "MB", "seconds", "rows/s", "s/million rows", "MiB"]]
     spans = []
     for job, of_job in groupby(lines, key=lambda line: str(line["job"])):
         same = list(of_job)

@@ -5,10 +5,12 @@ import re
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs import bench, train
+from jobs.bench_memory import start_job
 from tests.commands import Done, call, call_here, has_traceback, start
 from tests.datasets import shrink_ngram
 
@@ -80,10 +82,18 @@ def test_the_table_is_plain_begins_with_the_data_and_fits_a_terminal(capsys: Cap
     assert "  pyarrow.csv alone: left out by --without" in lines
 
 
-def test_growth_alone(capsys: Capsys) -> None:
+def test_growth_alone(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def counted(job: str, *rest: Any, **more: Any) -> Any:
+        started.append(job)
+        return start_job(job, *rest, **more)
+
+    monkeypatch.setattr("jobs.bench_growth.start_job", counted)
     done = _bench(capsys, "growth", *QUICK, "--growth-rows", "100,200", "--json")
     assert (done.code, done.report["sections"]) == (0, [])
     lines = done.report["growth"]
+    assert started == ["encode", "score"] * 3  # The first two may compile, and are not counted.
     assert [(line["job"], line["rows"]) for line in lines] == [
         ("encode", 100),
         ("encode", 200),
