@@ -83,7 +83,7 @@ class FoldedPredictor:
         self._profile = model.profile
         self._num_classes = len(model.labels)
         self._num_threads = num_threads
-        self._pool = ThreadPoolExecutor(num_threads)
+        self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
         self.name = "folded on cpu"
 
     def predict(self, codes_NL: Codes) -> Probabilities:
@@ -104,7 +104,8 @@ class FoldedPredictor:
             self._network.predict(codes_NL[start : start + num_rows], probabilities_NK[start : start + num_rows])
 
         starts = range(0, len(codes_NL), num_rows)
-        for _ in self._pool.map(predict_slice, starts) if len(starts) > 1 else map(predict_slice, starts):
+        run = map if self._pool is None or len(starts) < 2 else self._pool.map
+        for _ in run(predict_slice, starts):
             pass
         return probabilities_NK
 

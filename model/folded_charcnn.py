@@ -21,7 +21,7 @@ from model.product_kernel import TILE, Floats, aligned, pack, padded
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes
 
-# The largest table of trigrams. With one, rows take half the time (`python -m tests.benchmarks.predictors`). This is room for the seed
+# The largest table of trigrams. With one, scoring is 1.7 times as fast (`python -m tests.benchmarks.predictors`). This is room for the seed
 # profile up to 128 channels; the ascii profile would need 100 MiB, a sixth of the memory that scoring may take.
 TABLE_BYTES = 40 << 20
 

@@ -2,8 +2,8 @@
 
 Of each network: the folded engine, torch's forward pass alone at its best batch size, the plain twin of the tests where there is one. All
 are timed in turn, so that a slow moment of the machine hits all of them. Quote the ratios; where other programs run beside it, those of
-one thread, since torch's threads wait for each other. The CSV has three columns and no header, the second one is the text; without
-it, titles are made up.
+one thread, which are of core-seconds: with two, the clock counts, and torch's threads wait for each other. The CSV has three columns and
+no header, the second one is the text; without it, titles are made up.
 """
 
 import statistics
@@ -73,10 +73,10 @@ def _without_a_table(model: Model, weights: Weights, codes_NL: Codes) -> Work:
     return work
 
 
-def _seconds(work: Work) -> float:
-    begun = time.perf_counter()
+def _seconds(work: Work, clock: Callable[[], float] = time.perf_counter) -> float:
+    begun = clock()
     work()
-    return time.perf_counter() - begun
+    return clock() - begun
 
 
 def measure(config: CharCnnConfig | NgramConfig, profile_name: str, titles: pl.Series) -> None:
@@ -98,14 +98,14 @@ def measure(config: CharCnnConfig | NgramConfig, profile_name: str, titles: pl.S
             few_NL = codes_NL[:NAIVE_ROWS]
             ways["plain NumPy in float64"] = (len(few_NL), partial(naive_network.probabilities, model, weights, few_NL))
         print(f"threads: {num_threads}")  # noqa: T201
-        _compare(ways)
+        _compare(ways, time.process_time if num_threads == 1 else time.perf_counter)
 
 
-def _compare(ways: dict[str, tuple[int, Work]]) -> None:
+def _compare(ways: dict[str, tuple[int, Work]], clock: Callable[[], float]) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for run in range(RUNS + 1):
         for name, (num_rows, work) in ways.items():
-            spent = _seconds(work) / num_rows
+            spent = _seconds(work, clock) / num_rows
             if run:  # The first one warms up.
                 seconds[name].append(spent)
     for name, own in seconds.items():
