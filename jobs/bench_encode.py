@@ -4,7 +4,9 @@ import csv
 import hashlib
 import os
 import re
+from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,11 @@ _LENGTH = 64
 
 def encode_section(ground: Ground) -> Section:
     """CSV to published shards."""
-    data, dataset = ground.data, ground.folder / "encoded"
+    data, folder = ground.data, ground.folder / "encoded"
     lineup = Lineup(ground, "encode", f"encode, {data.title}, {data.num_rows:,} rows")
-    job = encode.EncodeConfig((str(data.path),), out=dataset, reading=data.reading, common=ground.common)
+    job = encode.EncodeConfig((str(data.path),), out=folder, reading=data.reading, common=ground.common)
     few = make_data(data.kind, ground.folder / "few.csv", min(ARTICLE_ROWS, data.num_rows))
-    lineup.add("jobs.encode, CSV to published shards", "ours", data.num_rows, ready(encode.run, job))
+    lineup.add("jobs.encode, CSV to published shards", "ours", data.num_rows, partial(_prepare_encode, job))
     lineup.add("polars.read_csv alone", "peer", data.num_rows, ready(read_polars, data))
     lineup.add(
         "pyarrow.csv alone", "peer", data.num_rows, ready(_read_pyarrow, data, ground.num_threads), needs=("pyarrow",)
@@ -42,9 +44,15 @@ def encode_section(ground: Ground) -> Section:
         "write and fsync of the dataset's bytes",
         "ceiling",
         data.num_rows,
-        partial(_prepare_write, dataset, ground.folder / "written"),
+        partial(_prepare_write, folder / "0", ground.folder / "written"),
     )
     return lineup.section
+
+
+def _prepare_encode(job: encode.EncodeConfig) -> Work:
+    """Each call into a new folder: to remove an earlier dataset is no part of the task."""
+    numbers = count()
+    return lambda: encode.run(replace(job, out=job.out / str(next(numbers))))
 
 
 def read_polars(data: Data) -> object:
