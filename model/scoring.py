@@ -170,7 +170,11 @@ class Scorer:
 
         try:
             scanned = reader.scan(start)
-            with closing(overlap(scanned, score, ScannedBlock.size_bytes, self._num_threads)) as blocks:
+            with closing(
+                overlap(
+                    scanned, score, lambda block: block.size_bytes(self._model.profile.max_length), self._num_threads
+                )
+            ) as blocks:
                 for block, scored in blocks:
                     part_start = part_start or block.place
                     output.reject(block, report)

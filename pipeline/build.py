@@ -141,7 +141,14 @@ class DatasetBuilder:
             return encode_block(reader.rows(block), source.name, self._encoder, self._splitter)
 
         scanned = reader.scan(start)
-        with closing(overlap(scanned, encode, ScannedBlock.size_bytes, self._config.num_threads)) as blocks:
+        with closing(
+            overlap(
+                scanned,
+                encode,
+                lambda block: block.size_bytes(self._config.profile.max_length),
+                self._config.num_threads,
+            )
+        ) as blocks:
             for block in blocks:
                 label_ids = self._labels.ids(block.labels)
                 self._splitter.write(block.codes, label_ids, block.rows, block.num_train)

@@ -8,6 +8,7 @@ threads may do so at once.
 """
 
 import csv
+import signal
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,9 @@ RECORD, TEXT, LABEL = "record", "text", "label"
 BOM = b"\xef\xbb\xbf"
 
 MAX_RECORD_BYTES = 1 << 30
+
+# Polars' handler of interrupts lets a read that waits for a pipe go on waiting; CPython's does not.
+signal.siginterrupt(signal.SIGINT, True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +91,9 @@ class ScannedBlock:
     place: Place
     end: Place
 
-    def size_bytes(self) -> int:
-        """What it holds in memory."""
-        return self.records.data.nbytes + self.records.table.nbytes
+    def size_bytes(self, row_bytes: int) -> int:
+        """What it takes in memory with what is made of it, row_bytes for each row."""
+        return self.records.data.nbytes + self.records.table.nbytes + len(self.records.table) * row_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +141,7 @@ class CsvReader:
         self._transcoder: Utf8Stream | None = None
         self._head_bytes = 0  # Of the byte order mark and the header, as stored.
         self._names: list[str] = []
+        self._wanted = {name for name in (*csv_format.text, *csv_format.keep, csv_format.label) if name}
 
     def blocks(self, start: Place | None = None) -> Generator[RowBlock, None, None]:
         """Read to the end, one half after the other. Whoever may stop before it closes the generator, and the source with it."""
@@ -269,8 +274,8 @@ class CsvReader:
     def _cut(self, block: Block) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
         """The wanted columns of the well-formed records, labels stripped; and of which rows the text or the label may be blank."""
         text, label, keep = self._format.text, self._format.label, self._format.keep
-        names = {name: self._names.index(name) for name in (*text, *keep, label) if name}
-        wanted = sorted(set(names.values()))
+        names = {name: self._names.index(name) for name in self._wanted}
+        wanted = sorted(names.values())
         fields = dict(zip(wanted, block.fields(wanted), strict=True))
         strings = {name: pl.Series(fields[index].strings) for name, index in names.items()}
         edges = {name: fields[index].edges for name, index in names.items()}

@@ -91,6 +91,27 @@ def test_an_interrupted_job_publishes_nothing_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("job", ["encode", "score"])
+def test_a_job_that_waits_for_a_pipe_can_be_interrupted(job: str, threads: int, tmp_path: Path) -> None:
+    more = ["--run", shared_run()] if job == "score" else []
+    out = tmp_path / ("out" if job == "encode" else "scores.parquet")
+    process = start(job, "-", "--out", out, "--text", "title", "--threads", threads, *more, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"label,title\n1,otter\n")
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.partial/*.parquet" if job == "score" else ".*.partial/dataset")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.5)  # Until it waits.
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert said.decode().splitlines()[-1] == "error: interrupted; nothing half-finished was published"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_interrupt_is_not_lost_where_nothing_can_be_raised(csv: Path, tmp_path: Path) -> None:
     swallowing = (
         "import time\nfrom model.scoring import Scorer\nclass Swallowing:\n    def __del__(self):\n        raise KeyboardInterrupt\n"
