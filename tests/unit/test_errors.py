@@ -38,6 +38,7 @@ TORCH_ALWAYS = {
     "model/ngram.py",
     "model/optim.py",
     "model/step.py",
+    "model/summary.py",
     "model/torch_predictor.py",
     "model/training.py",
 }
