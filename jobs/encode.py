@@ -143,7 +143,7 @@ def run(config: EncodeConfig) -> dict[str, Any]:
             if plan.base is not None and not plan.sources:
                 meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
                 remove_stale_quarantine(stale)
-                return _report(config, plan, plan.base.manifest, None, started)
+                return _report(config, plan, plan.base.manifest, None, _duplicates(config, config.out), started)
             builder = start_build(plan.build, stage, plan.sources, plan.base)
             if builder.rows_reused or builder.num_shards_reused:
                 meter.note(
@@ -152,10 +152,11 @@ def run(config: EncodeConfig) -> dict[str, Any]:
                     shards_reused=builder.num_shards_reused,
                 )
             manifest = _encode(config, plan, builder, meter, started)
+            duplicates = _duplicates(config, builder.folder)
             _require_target(config, plan.base)  # Something may have come there meanwhile.
             publish_folder(builder.folder, config.out)
             remove_stale_quarantine(stale)
-    return _report(config, plan, manifest, builder, started)
+    return _report(config, plan, manifest, builder, duplicates, started)
 
 
 def _make_plan(config: EncodeConfig, sources: "list[Source]") -> _Plan:
@@ -213,8 +214,22 @@ def _encode(config: EncodeConfig, plan: _Plan, builder: "DatasetBuilder", meter:
         raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
 
 
+def _duplicates(config: EncodeConfig, dataset: Path) -> dict[str, int]:
+    """How many held-out rows of a dataset are among its training rows as well."""
+    from pipeline.duplicates import find_seen
+    from pipeline.manifest import read_manifest
+
+    seen = find_seen(dataset, read_manifest(dataset), num_threads=config.common.num_threads)
+    return {"text": int(seen.by_text.sum()), "codes": int(seen.by_codes.sum())}
+
+
 def _report(
-    config: EncodeConfig, plan: _Plan, manifest: "Manifest", builder: "DatasetBuilder | None", started: float
+    config: EncodeConfig,
+    plan: _Plan,
+    manifest: "Manifest",
+    builder: "DatasetBuilder | None",
+    duplicates: dict[str, int],
+    started: float,
 ) -> dict[str, Any]:
     """The report; without a builder there was nothing to add."""
     outputs = ["manifest.json", *(["quarantine.parquet"] if manifest.num_quarantined else [])]
@@ -228,6 +243,7 @@ def _report(
         "rows_total": manifest.num_rows("train") + manifest.num_rows("valid"),
         "rows_train": manifest.num_rows("train"),
         "rows_valid": manifest.num_rows("valid"),
+        "duplicates_across_splits": duplicates,
         "num_labels": len(manifest.labels),
         "profile": manifest.profile.to_json(),
         "fingerprint": manifest.fingerprint,
@@ -241,6 +257,7 @@ def render(report: dict[str, Any]) -> str:
     from jobs.console import table
 
     profile, skipped, reused = report["profile"], report["sources_skipped"], report["rows_reused"]
+    duplicates = report["duplicates_across_splits"]
     is_larger = report["rows_total"] > report["rows_out"]
     return table(
         {
@@ -250,6 +267,7 @@ def render(report: dict[str, Any]) -> str:
             **({"rows in the dataset": report["rows_total"]} if is_larger else {}),
             "  to train from": report["rows_train"],
             "  held out": report["rows_valid"],
+            "duplicates": f"held-out rows also in training: {duplicates['text']:,} by text, {duplicates['codes']:,} by codes",
             "rows quarantined": report["rows_quarantined"],
             **{f"  {reason}": count for reason, count in sorted(report["quarantined"].items())},
             **({"in the dataset already": skipped} if skipped else {}),

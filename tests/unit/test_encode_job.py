@@ -10,7 +10,7 @@ import pytest
 from pipeline.build import DatasetBuilder
 from pipeline.manifest import Manifest
 from tests.commands import call, call_here, files_in, start
-from tests.datasets import make_csv
+from tests.datasets import make_csv, write_csv
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -28,6 +28,7 @@ def test_the_report_has_what_the_contract_names_and_is_all_there_is(csv: Path, t
     report = done.report
     assert (report["rows_in"], report["rows_out"], report["rows_quarantined"]) == (101, 100, 1)
     assert report["quarantined"] == {"too_few_fields": 1}
+    assert report["duplicates_across_splits"]["text"] == 0
     assert report["seconds"] > 0
     assert report["outputs"] == [str(out / "manifest.json"), str(out / "quarantine.parquet")]
     assert all(Path(path).is_file() for path in report["outputs"])
@@ -39,6 +40,24 @@ def test_the_table_says_the_same_to_a_person(csv: Path, tmp_path: Path, capsys: 
     assert lines["rows"]
     assert "rows in           100\n" in done.out
     assert "\x1b" not in done.out + done.err
+
+
+def test_duplicates_across_splits_are_said_of_the_whole_dataset(tmp_path: Path, capsys: Capsys) -> None:
+    csv = write_csv(tmp_path / "in.csv", [("a", f"{'otter' * (row % 2)} {chr(97 + row % 26)}") for row in range(520)])
+    flags: list[object] = ["--text", "title", "--split", "random"]
+    done = call_here(capsys, "encode", csv, "--out", tmp_path / "random", "--json", *flags)
+    assert done.report["duplicates_across_splits"] == {"text": 52, "codes": 52}
+    done = call_here(capsys, "encode", csv, "--out", tmp_path / "random", "--overwrite", *flags)
+    assert "held-out rows also in training: 52 by text, 52 by codes\n" in done.out
+
+    added = tmp_path / "added.csv"
+    added.write_text(csv.read_text(encoding="utf-8").replace(" ", " - "), encoding="utf-8")
+    tokens: list[object] = ["--out", tmp_path / "hash", "--text", "title", "--json", "--append"]
+    found = [call_here(capsys, "encode", path, *tokens).report for path in (csv, added, added)]
+    assert found[0]["duplicates_across_splits"] == {"text": 0, "codes": 0}
+    assert found[1]["duplicates_across_splits"]["codes"] > 0
+    assert found[2]["rows_in"] == 0
+    assert found[2]["duplicates_across_splits"] == found[1]["duplicates_across_splits"]
 
 
 def test_threads_do_not_change_a_byte(tmp_path: Path, capsys: Capsys) -> None:
