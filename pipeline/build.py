@@ -201,7 +201,7 @@ class DatasetBuilder:
         if not counts.rows_out:
             what = f"all {counts.rows_in:,} records went to quarantine" if counts.rows_in else "there is only a header"
             raise InputError(f"{where}: there is no row to encode, {what}")
-        self._splitter.finish()
+        self._splitter.finish(self._labels.labels)
         for writer in self._writers:  # Both at once.
             writer.end()
         labels, final_ids = self._labels.finish(in_order=self._base is not None)

@@ -1,6 +1,6 @@
 """Which rows are held out: by a hash of their text, which streams, or at random, as the article does with scikit-learn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,6 +16,7 @@ from pipeline.manifest import SplitEntry
 from pipeline.shards import ROWS_SCHEMA, LabelIds, NpyWriter, ShardWriter
 
 SPOOL_ROWS = 65_536
+_NAMED_CLASSES = 3  # In a message.
 
 
 class Arrangement(NamedTuple):
@@ -34,8 +35,8 @@ class Splitter(Protocol):
     def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:
         """Take arranged rows, as `ShardWriter.write` does, the first num_train to train from."""
 
-    def finish(self) -> None:
-        """All rows have come."""
+    def finish(self, labels: Sequence[str]) -> None:
+        """All rows have come; labels are named by provisional id."""
 
     def abandon(self) -> None:
         """Let go of all files; for clean-up after an error. The shard writers are the caller's."""
@@ -72,7 +73,7 @@ class HashSplitter:
         hashes = hash_texts(text, self._split.seed)
         return (hashes >> np.uint64(11)).astype(np.float64) < self._split.valid_fraction * 2.0**53
 
-    def finish(self) -> None:
+    def finish(self, labels: Sequence[str]) -> None:
         """Nothing is kept back."""
 
     def abandon(self) -> None:
@@ -115,8 +116,11 @@ class RandomSplitter:
         self._label_ids.write(label_ids)
         self._rows.write_table(rows, max_chunksize=SPOOL_ROWS)
 
-    def finish(self) -> None:
+    def finish(self, labels: Sequence[str]) -> None:
         """Make the order and deal the rows.
+
+        Args:
+            labels: By provisional id; a class that is too small is named.
 
         Raises:
             InputError: There are too few rows, or too few of a class, to be split so.
@@ -126,7 +130,7 @@ class RandomSplitter:
         self._rows.close()
         self._rows_file.close()
         label_ids = np.load(self._paths[1], mmap_mode="r")
-        for writer, indices in zip(self._writers, self._order(label_ids), strict=True):
+        for writer, indices in zip(self._writers, self._order(label_ids, labels), strict=True):
             self._deal(writer, indices, label_ids)
 
     def abandon(self) -> None:
@@ -136,11 +140,13 @@ class RandomSplitter:
         with suppress(OSError):
             self._rows_file.close()
 
-    def _order(self, label_ids: LabelIds) -> list[npt.NDArray[np.int64]]:
+    def _order(self, label_ids: LabelIds, labels: Sequence[str]) -> list[npt.NDArray[np.int64]]:
         from sklearn.model_selection import train_test_split  # Two seconds that the hash split need not wait.
 
         if self._split.valid_fraction == 0:
             return [np.arange(len(label_ids)), np.empty(0, np.int64)]
+        if self._split.stratify:
+            _require_two_of_each(label_ids, labels)
         try:
             return list(
                 train_test_split(
@@ -164,6 +170,22 @@ class RandomSplitter:
             starts = np.cumsum([0, *(len(batch) for batch in batches)])
             for chosen in _pieces(indices):
                 writer.write(codes_NL[chosen], label_ids[chosen], _take(batches, starts, chosen))
+
+
+def _require_two_of_each(label_ids: LabelIds, labels: Sequence[str]) -> None:
+    """Refuse to hold out a share of a class of one row.
+
+    Raises:
+        InputError: Names some of those classes.
+    """
+    single = np.flatnonzero(np.bincount(label_ids, minlength=len(labels)) == 1)
+    if len(single):
+        more = f" and {len(single) - _NAMED_CLASSES:,} more" if len(single) > _NAMED_CLASSES else ""
+        names = ", ".join(repr(labels[index]) for index in single[:_NAMED_CLASSES])
+        raise InputError(
+            f"--stratify: there is only 1 row of class {names}{more}, expected 2 or more, to train from and to hold out; "
+            "give more rows, leave the class out, or do without --stratify"
+        )
 
 
 def _pieces(indices: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

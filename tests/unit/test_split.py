@@ -31,7 +31,7 @@ def deal(folder: Path, split: SplitEntry, pieces: Iterable[tuple[int, int]], lab
         if order is not None:
             codes_NL, label_ids, rows = codes_NL[order], label_ids[order], rows.take(order)
         splitter.write(codes_NL, label_ids, rows, num_train)
-    splitter.finish()
+    splitter.finish([f"class {index}" for index in range(256)])
     return {
         name: [
             row for shard in writer.finish(np.arange(256).astype(np.uint16)) for row in rows_of(folder, shard, label_of)
@@ -71,10 +71,21 @@ def test_nothing_held_out(tmp_path: Path) -> None:
     assert deal(tmp_path / "hash", replace(HASH, valid_fraction=0.0), [(9, 0)])["valid"] == []
 
 
-@pytest.mark.parametrize(("num_rows", "stratify"), [(1, False), (3, True)])
-def test_too_few_rows_for_a_random_split(tmp_path: Path, num_rows: int, stratify: bool) -> None:
+@pytest.mark.parametrize(("num_rows", "label_of"), [(1, 0), (6, 3)])
+def test_too_few_rows_for_a_random_split(tmp_path: Path, num_rows: int, label_of: int) -> None:
     with pytest.raises(InputError, match=r"--split random cannot hold out 0\.25 of .*--split hash"):
-        deal(tmp_path, replace(RANDOM, stratify=stratify), [(num_rows, 0)])
+        deal(tmp_path, replace(RANDOM, stratify=label_of > 0), [(num_rows, 0)], label_of)
+
+
+def test_classes_of_one_row_cannot_be_stratified_and_some_are_named(tmp_path: Path) -> None:
+    stratify = replace(RANDOM, stratify=True)
+    (tmp_path / "many").mkdir()
+    with pytest.raises(
+        InputError, match=r"^--stratify: there is only 1 row of class 'class 4', expected 2 or more.*; give"
+    ):
+        deal(tmp_path, stratify, [(9, 0)], label_of=5)
+    with pytest.raises(InputError, match=r"1 row of class 'class 0', 'class 1', 'class 2' and 6 more, expected"):
+        deal(tmp_path / "many", stratify, [(9, 0)])
 
 
 def test_hash_split_keeps_the_order_of_the_input(tmp_path: Path) -> None:
