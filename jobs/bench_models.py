@@ -29,7 +29,7 @@ def make_run(ground: Ground, arch: str) -> Path:
 
         flags: dict[str, Any] = {"recipe": "seed", "limit_batches": _SEED_BATCHES} if arch == "charcnn" else {}
         with quiet():
-            train.run(train.TrainJobConfig(dataset, out=run, epochs=1, common=ground.common, **flags))
+            train.run(train.TrainJobConfig(dataset, out=run, epochs=1, baseline="none", common=ground.common, **flags))
     else:
         _write_random_run(dataset, run, arch)
     return run

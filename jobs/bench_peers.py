@@ -47,12 +47,10 @@ def prepare_tfidf_fit(dataset: Path, save_to: Path | None = None) -> Work:
 
 
 def _fit_tfidf(train: Rows, valid: Rows, save_to: Path | None) -> Learned:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
+    from model.baseline import fit_baseline, make_baseline
 
-    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=1000))
-    model.fit(train.texts, train.label_ids)
+    model = make_baseline(len(set(train.label_ids)))
+    fit_baseline(model, train.texts, train.label_ids)
     if save_to is not None:
         save_to.write_bytes(pickle.dumps(model))
     return Learned(accuracy=_accuracy(model.predict(valid.texts), valid.label_ids))

@@ -39,7 +39,7 @@ def train_section(ground: Ground) -> Section:
 
 def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> None:
     def add(name: str, num_rows: int, **flags: Any) -> None:
-        job = train.TrainJobConfig(dataset, out=ground.folder / "run", common=ground.common, **flags)
+        job = train.TrainJobConfig(dataset, out=ground.folder / "run", baseline="none", common=ground.common, **flags)
         needs = ("torch", "torch.compile") if flags.get("compile") else ("torch",)
         lineup.add(f"jobs.train, {name}", "ours", num_rows, ready(run_training, job), needs=needs)
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from jobs.command import CommonConfig, run_command
+from jobs.train_report import make_report, render
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
     from jobs.console import Meter
+    from model.evaluation import RunEvaluation
     from model.recipe import TrainConfig
     from model.training import OnEpoch, Trained
     from pipeline.manifest import Manifest
@@ -56,6 +58,8 @@ class TrainJobConfig:
     "Of the network's products in training; all else stays float32. Without a CPU's own bfloat16, charcnn took several times as long."
     compile: bool = False
     "Train through torch.compile; it needs a C++ compiler. On 2 cores charcnn's steps were a little shorter then, ngram's were not."
+    baseline: Literal["tfidf", "none"] = "tfidf"
+    "What to hold the network against on the held-out rows: TF-IDF of words with logistic regression, of at most 200,000 training rows."
     device: Literal["auto", "cpu", "cuda"] = "auto"
     "auto takes CUDA where there is a device."
     num_workers: int = 0
@@ -105,7 +109,9 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     from model.device import choose_device
     from model.recipe import resolve
     from model.run_folder import require_free_run
-    from pipeline.manifest import read_manifest
+    from pipeline.class_check import check_classes
+    from pipeline.histogram import count_classes
+    from pipeline.manifest import TRAIN, VALID, read_manifest
     from pipeline.publish import exclusive
     from pipeline.shards import verify_shards
 
@@ -121,12 +127,18 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     resolved = resolve(
         config.recipe, config.recipe_flags(), num_train=manifest.num_rows("train"), num_valid=manifest.num_rows("valid")
     )
+    amiss = check_classes(
+        str(config.dataset),
+        manifest.labels,
+        *(count_classes(config.dataset, manifest, split) for split in (TRAIN, VALID)),
+    )
     require_free_run(config.out, resume=config.resume, overwrite=config.common.overwrite)
     config.out.mkdir(parents=True, exist_ok=True)
     with exclusive(config.out):
-        trained, resumed = _train(config, manifest, resolved, device)
-        outputs = _publish(config, manifest, resolved, trained)
-    return _report(manifest, resolved, trained) | {
+        trained, resumed = _train(config, manifest, resolved, device, amiss)
+        evaluation = _measure(config, manifest, trained, device)
+        outputs = _publish(config, manifest, resolved, trained, evaluation)
+    return make_report(resolved, trained.history[-1], evaluation) | {
         "resumed": resumed,
         "seconds": round(time.monotonic() - started, 3),
         "outputs": outputs,
@@ -141,26 +153,11 @@ def _require_packages() -> None:
         )
 
 
-def _report(manifest: "Manifest", resolved: "TrainConfig", trained: "Trained") -> dict[str, Any]:
-    last = trained.history[-1]
-    return {
-        "valid_accuracy": trained.evaluation.accuracy,
-        "valid_loss": trained.evaluation.loss,
-        "train_accuracy": last["train_accuracy"],
-        "train_loss": last["train_loss"],
-        "batch_accuracy": last["batch_accuracy"],
-        "recipe": resolved.recipe,
-        "arch": resolved.arch,
-        "epochs": resolved.epochs,
-        "rows_train": manifest.num_rows("train"),
-        "rows_valid": manifest.num_rows("valid"),
-    }
-
-
 def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
     from pipeline.publish import replace_file
 
     values = asdict(resolved) | {
+        "baseline": config.baseline,
         "device": config.device,
         "num_workers": config.num_workers,
         "checkpoint_seconds": config.checkpoint_seconds,
@@ -172,7 +169,11 @@ def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
 
 
 def _train(
-    config: TrainJobConfig, manifest: "Manifest", resolved: "TrainConfig", device: "torch.device"
+    config: TrainJobConfig,
+    manifest: "Manifest",
+    resolved: "TrainConfig",
+    device: "torch.device",
+    amiss: dict[str, str],
 ) -> "tuple[Trained, bool]":
     """Train in the run's folder, from its checkpoint where there is one to go on from; returns whether there was."""
     from jobs.console import metered
@@ -194,6 +195,8 @@ def _train(
         (config.out / CHECKPOINT).unlink(missing_ok=True)
     _write_config(config, resolved)
     with metered(config.common.log, "train", resolved.epochs * training.num_batches) as meter:
+        for what, classes in amiss.items():
+            meter.note(what, classes=classes)
         meter.note(
             "training",
             arch=resolved.arch,
@@ -225,14 +228,56 @@ def _epoch_writer(out: Path, meter: "Meter") -> "OnEpoch":
     return on_epoch
 
 
-def _publish(config: TrainJobConfig, manifest: "Manifest", resolved: "TrainConfig", trained: "Trained") -> list[str]:
-    """Write weights and report, and model.json last; returns the paths."""
+def _measure(
+    config: TrainJobConfig, manifest: "Manifest", trained: "Trained", device: "torch.device"
+) -> "RunEvaluation":
+    """Measure the network that will be published on the held-out rows, and the baseline beside it."""
+    from jobs.console import metered
+    from model.baseline import measure_baseline
+    from model.measuring import HeldOut, choose_rows, measure
+    from model.metrics import predict_logits
+    from model.summary import summarise
+    from pipeline.duplicates import find_seen
+    from pipeline.gather import ShardRows
+    from pipeline.manifest import VALID
+
+    chosen = choose_rows(manifest)
+    with metered(config.common.log, "measure", 0) as meter:
+        if len(chosen) < manifest.num_rows(VALID):
+            meter.note("measured on a part, evenly spaced", rows=len(chosen), held_out=manifest.num_rows(VALID))
+        rows = ShardRows(config.dataset, [shard for shard in manifest.shards if shard.split == VALID])
+        logits, label_ids = predict_logits(trained.network, rows, chosen, len(manifest.labels), device)
+        baseline = None
+        if config.baseline == "tfidf":
+            outcome = measure_baseline(config.dataset, manifest, chosen)
+            baseline = outcome.baseline
+            if outcome.remark:
+                meter.note(outcome.remark)
+        return measure(
+            config.dataset,
+            manifest,
+            HeldOut(rows=chosen, logits=logits, label_ids=label_ids),
+            find_seen(config.dataset, manifest, num_threads=config.common.num_threads),
+            baseline=baseline,
+            layers=summarise(trained.network, manifest.profile),
+        )
+
+
+def _publish(
+    config: TrainJobConfig,
+    manifest: "Manifest",
+    resolved: "TrainConfig",
+    trained: "Trained",
+    evaluation: "RunEvaluation",
+) -> list[str]:
+    """Write weights, evaluation and report, and model.json last; returns the paths."""
     import hashlib
     from importlib.metadata import version
 
     from safetensors.torch import save
 
     from model.architecture import CONFIGS
+    from model.evaluation import EVALUATION_JSON
     from model.report import render_report
     from model.runfile import MODEL_JSON, WEIGHTS, Model
     from pipeline.publish import replace_file
@@ -243,7 +288,7 @@ def _publish(config: TrainJobConfig, manifest: "Manifest", resolved: "TrainConfi
         architecture=CONFIGS[resolved.arch](),
         profile=manifest.profile,
         labels=manifest.labels,
-        temperature=1.0,
+        temperature=evaluation.temperature,
         dataset_fingerprint=manifest.fingerprint,
         weights_bytes=len(weights),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
@@ -263,33 +308,18 @@ def _publish(config: TrainJobConfig, manifest: "Manifest", resolved: "TrainConfi
         title=f"{out.resolve().name}: {resolved.arch}, recipe {resolved.recipe}",
         history=trained.history,
         labels=manifest.labels,
-        confusion=trained.evaluation.confusion,
+        confusion=evaluation.confusion,
         facts=facts,
         config=asdict(resolved),
     )
     replace_file(out / WEIGHTS, lambda file: file.write(weights))
     replace_file(out / "report.html", lambda file: file.write(report))
+    replace_file(out / EVALUATION_JSON, lambda file: file.write(evaluation.to_bytes()))
     replace_file(out / MODEL_JSON, lambda file: file.write(model.to_bytes()))
-    return [str(out / name) for name in (MODEL_JSON, WEIGHTS, "metrics.jsonl", "config.toml", "report.html")]
-
-
-def render(report: dict[str, Any]) -> str:
-    """The report as text."""
-    from jobs.console import table
-
-    return table(
-        {
-            "accuracy on held-out rows": f"{report['valid_accuracy']:.2%}",
-            "accuracy on training rows": f"{report['train_accuracy']:.2%} (while learning them)",
-            "accuracy on the last batch": f"{report['batch_accuracy']:.2%} (what the article prints)",
-            "loss on held-out rows": f"{report['valid_loss']:.4f}",
-            "loss on training rows": f"{report['train_loss']:.4f}",
-            "recipe": f"{report['recipe']}, {report['arch']}, {report['epochs']} epochs",
-            "rows": f"{report['rows_train']:,} to train from, {report['rows_valid']:,} held out",
-            "seconds": report["seconds"],
-            "files": report["outputs"],
-        }
-    )
+    return [
+        str(out / name)
+        for name in (MODEL_JSON, WEIGHTS, EVALUATION_JSON, "metrics.jsonl", "config.toml", "report.html")
+    ]
 
 
 if __name__ == "__main__":

@@ -3,10 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
+from model.predictor import BATCH_ROWS
 from pipeline.dataset import Batch
+from pipeline.gather import ShardRows
+from pipeline.order import Rows
+
+Logits = npt.NDArray[np.float32]
+LabelIds = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +56,29 @@ def evaluate(network: nn.Module, batches: Iterable[Batch], num_classes: int) -> 
     return Evaluation(
         loss=float(loss_sum) / num_rows, accuracy=float(table.diagonal().sum()) / num_rows, confusion=table.tolist()
     )
+
+
+@torch.inference_mode()
+def predict_logits(
+    network: nn.Module, rows: ShardRows, chosen_N: Rows, num_classes: int, device: torch.device
+) -> tuple[Logits, LabelIds]:
+    """Run a network on rows of a split.
+
+    Args:
+        network: Put into evaluation mode and left there; on the device.
+        rows: The split's rows.
+        chosen_N: int64 [N], which of them.
+        num_classes: K.
+        device: Where to compute.
+
+    Returns:
+        logits float32 [N, K] and label ids int64 [N], owned by the caller.
+    """
+    network.eval()
+    logits_NK = np.empty((len(chosen_N), num_classes), np.float32)
+    label_ids_N = np.empty(len(chosen_N), np.int64)
+    for start in range(0, len(chosen_N), BATCH_ROWS):
+        here = slice(start, start + BATCH_ROWS)
+        codes_BL, label_ids_N[here] = rows.gather(chosen_N[here])
+        logits_NK[here] = network(torch.from_numpy(codes_BL).to(device)).float().cpu().numpy()
+    return logits_NK, label_ids_N

@@ -2,12 +2,22 @@
 
 from pathlib import Path
 
+from model.evaluation import EVALUATION_JSON
 from model.runfile import MODEL_JSON
 from pipeline.errors import UsageError
 
 CHECKPOINT = "checkpoints/last.safetensors"
 RUN_FILES = frozenset(
-    {MODEL_JSON, "model.safetensors", "metrics.jsonl", "config.toml", "report.html", "checkpoints", ".lock"}
+    {
+        MODEL_JSON,
+        "model.safetensors",
+        EVALUATION_JSON,
+        "metrics.jsonl",
+        "config.toml",
+        "report.html",
+        "checkpoints",
+        ".lock",
+    }
 )
 
 

@@ -3,6 +3,7 @@
 RUN/
 ├── model.json          written last; a folder without it is not a finished run
 ├── model.safetensors   the weights, float32, by the names of the network's modules
+├── evaluation.json     what was measured on the held-out rows, see evaluation.py
 ├── metrics.jsonl       a line an epoch
 ├── config.toml         every flag of the training, resolved; `--config` takes it
 ├── report.html         one file that opens offline

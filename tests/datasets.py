@@ -60,7 +60,7 @@ def make_dataset(folder: Path, num_rows: int, *, seed: int = 0, **flags: Any) ->
 
 
 def make_run(dataset: Path, out: Path, **flags: Any) -> Path:
-    train.run(train.TrainJobConfig(dataset, out=out, common=QUIET, **flags))
+    train.run(train.TrainJobConfig(dataset, out=out, common=QUIET, **({"baseline": "none"} | flags)))
     return out
 
 

@@ -125,7 +125,7 @@ def test_an_interrupt_is_not_lost_where_nothing_can_be_raised(csv: Path, tmp_pat
 
 
 def test_an_interrupted_training_can_be_resumed(tmp_path: Path) -> None:
-    flags = ["--arch", "charcnn", "--batch-size", 16, "--checkpoint-seconds", 0, "--threads", 1]
+    flags = ["--arch", "charcnn", "--batch-size", 16, "--checkpoint-seconds", 0, "--threads", 1, "--baseline", "none"]
     out = tmp_path / "run"
     process = start("train", shared_dataset(), "--out", out, *flags, "--epochs", 200)
     deadline = time.monotonic() + 60

@@ -23,7 +23,7 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
 
 def test_sigkill_and_resume(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, 500, valid_fraction=0.2, shard_rows=100)
-    flags = ["--epochs", 20, "--batch-size", 16, "--threads", 1, "--json"]
+    flags = ["--epochs", 20, "--batch-size", 16, "--threads", 1, "--baseline", "none", "--json"]
     done = call("train", dataset, "--out", tmp_path / "whole", *flags, prelude=SMALL)
     assert done.code == 0, done.err
     out = tmp_path / "killed"
@@ -49,7 +49,7 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
     done = call("train", dataset, "--out", out, *flags, prelude=SMALL)
     assert done.code == 0, done.err
     assert done.report["resumed"]
-    for name in ("model.safetensors", "model.json"):
+    for name in ("model.safetensors", "model.json", "evaluation.json"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert _metrics(out) == _metrics(tmp_path / "whole")
     assert not [name for name in files_in(out) if name.endswith(".partial")]

@@ -1,19 +1,23 @@
 """The train job as a command; what it learns is in test_training.py."""
 
 import json
+import random
 import re
 import shutil
 import tomllib
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from pipeline.manifest import read_manifest
+from pipeline.shards import open_labels
 from tests.commands import call, call_here, files_in
-from tests.datasets import make_dataset, shared_dataset, shrink_ngram, write_csv
+from tests.datasets import LABELS, make_dataset, shared_dataset, shrink_ngram, titles, write_csv
 
 Capsys = pytest.CaptureFixture[str]
-QUICK = ["--epochs", 2, "--batch-size", 64, "--threads", 1]
-RUN_FILES = {"model.json", "model.safetensors", "metrics.jsonl", "config.toml", "report.html"}
+QUICK = ["--epochs", 2, "--batch-size", 64, "--threads", 1, "--baseline", "none"]
+RUN_FILES = {"model.json", "model.safetensors", "evaluation.json", "metrics.jsonl", "config.toml", "report.html"}
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +42,69 @@ def test_the_report_and_the_run_have_what_the_contract_names(tmp_path: Path, cap
     assert "epoch 1  valid_accuracy 0." in done.err
     html = (out / "report.html").read_text()
     assert f"{100 * report['valid_accuracy']:.2f} %" in html
+
+
+def test_what_was_measured_is_in_the_report_the_table_and_the_run(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "run"
+    tokens: list[object] = [shared_dataset(), "--out", out, *QUICK[:-1]]
+    done = call_here(capsys, "train", *tokens, "tfidf", "--json")
+    assert (done.code, done.said) == (0, [])
+    report = done.report
+    written = json.loads((out / "evaluation.json").read_bytes())
+    model = json.loads((out / "model.json").read_bytes())
+    assert report["temperature"] == written["temperature"] == model["temperature"] != 1
+    assert report["baseline_accuracy"] == written["baseline"]["accuracy"] > 0.95
+    assert report["calibration_error"] == written["calibrated"]["ece"]
+    assert report["valid_accuracy_unseen"] == written["seen"]["accuracy_without"]
+    assert report["targets"] == written["targets"]
+    assert report["valid_rows_seen"]["text"] == 0
+    assert [layer["name"] for layer in written["layers"]] == ["bag", "linear"]
+    table = call_here(capsys, "train", *tokens, "none", "--overwrite").out
+    assert "baseline" not in table
+    assert re.search(r"^temperature +\d\.\d{3}$", table, re.MULTILINE)
+    assert "for 95% accuracy" in table
+
+
+def test_classes_without_rows_are_named(tmp_path: Path, capsys: Capsys) -> None:
+    rows = [
+        ("ab"[row % 2], f"{'otter' if row % 2 else 'heron'} {chr(97 + row % 26)}{chr(97 + row // 26)}")
+        for row in range(200)
+    ]
+    csv = write_csv(tmp_path / "in.csv", [*rows, ("rare", "some weasel")])
+    dataset = tmp_path / "dataset"
+    assert call_here(capsys, "encode", csv, "--out", dataset, "--text", "title").code == 0
+    done = call_here(capsys, "train", dataset, "--out", tmp_path / "run", *QUICK)
+    assert done.code == 0, done.err
+    assert re.search(
+        r"classes without a (held-out|training) row  classes 'rare' \(1 (to train from|held out)\)", done.err
+    )
+
+
+def test_a_threshold_gives_what_it_says_when_scored(tmp_path: Path, capsys: Capsys) -> None:
+    """Train says how many rows a threshold keeps and how many are right; score, by another engine, must find the same."""
+    choose = random.Random(0)
+    rows = [(choose.choice(LABELS) if "seen twice" in title else label, title) for label, title in titles(1500)]
+    csv, dataset, run = write_csv(tmp_path / "in.csv", rows), tmp_path / "dataset", tmp_path / "run"
+    assert call_here(capsys, "encode", csv, "--out", dataset, "--text", "title", "--valid-fraction", 0.4).code == 0
+    report = call_here(capsys, "train", dataset, "--out", run, "--json", *QUICK).report
+    reached = report["targets"][0]["reached"]
+    assert 0.1 < reached["coverage"] < 1
+    manifest = read_manifest(dataset)
+    held_out = []
+    for shard in manifest.shards:
+        if shard.split == "valid":
+            texts = pl.read_parquet(dataset / shard.rows)["text"].to_list()
+            labels = [manifest.labels[index] for index in open_labels(dataset, shard)]
+            held_out += list(zip(labels, texts, strict=True))
+    csv, scores = write_csv(tmp_path / "held_out.csv", held_out), tmp_path / "scores.parquet"
+    flags: list[object] = ["--text", "title", "--label", "label", "--engine", "folded", "--run", run, "--out", scores]
+    threshold = repr(reached["min_confidence"])
+    assert call_here(capsys, "score", csv, *flags, "--min-confidence", threshold).code == 0
+    kept = pl.read_parquet(scores).filter(~pl.col("abstained"))
+    assert len(kept) / len(held_out) == reached["coverage"]
+    is_right = kept["prediction"].cast(pl.String) == kept["label"]
+    assert is_right.mean() == pytest.approx(reached["accuracy"])
+    assert reached["accuracy"] >= 0.95
 
 
 def test_logs_for_machines_are_json_with_numbers(tmp_path: Path, capsys: Capsys) -> None:
@@ -144,8 +211,10 @@ def test_a_held_run_is_temporary(tmp_path: Path, capsys: Capsys) -> None:
     assert "another charmill process is writing it" in done.error
 
 
-def test_as_a_process_it_says_nothing_but_logs(tmp_path: Path) -> None:
-    done = call("train", shared_dataset(), "--out", tmp_path / "run", "--arch", "charcnn", "--json", *QUICK)
+def test_as_a_process_it_says_nothing_but_logs_and_without_a_baseline_imports_no_scikit_learn(tmp_path: Path) -> None:
+    prelude = "import atexit; atexit.register(lambda: 'sklearn' in sys.modules and print('sklearn', file=sys.stderr))"
+    flags: list[object] = ["--arch", "charcnn", "--json", *QUICK]
+    done = call("train", shared_dataset(), "--out", tmp_path / "run", *flags, prelude=prelude)
     assert done.code == 0, done.err
     assert done.report["arch"] == "charcnn"
     assert not done.said

@@ -198,7 +198,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_no_checkpoint_of_it(small: P
 
 
 def _job(dataset: Path, out: Path, **flags: Any) -> dict[str, Any]:
-    return run_job(TrainJobConfig(dataset, out=out, epochs=2, batch_size=32, common=QUIET, **flags))
+    return run_job(TrainJobConfig(dataset, out=out, epochs=2, batch_size=32, baseline="none", common=QUIET, **flags))
 
 
 def test_resuming_where_nothing_is_starts_and_a_finished_run_stays_as_it_is(small: Path, tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""What a training tells when it is done, for a machine and for a person. For jobs.train only."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model.evaluation import RunEvaluation
+    from model.recipe import TrainConfig
+
+
+def make_report(resolved: "TrainConfig", last: dict[str, Any], evaluation: "RunEvaluation") -> dict[str, Any]:
+    """The report as values.
+
+    Args:
+        resolved: The configuration.
+        last: The last epoch's line of metrics.
+        evaluation: Of the network that was published.
+    """
+    baseline, seen = evaluation.baseline, evaluation.seen
+    return {
+        "valid_accuracy": evaluation.accuracy,
+        "valid_accuracy_unseen": seen.accuracy_without,
+        "valid_rows_seen": {"text": seen.rows, "codes": seen.rows_as_codes},
+        **({"baseline_accuracy": baseline.accuracy, "baseline": asdict(baseline)} if baseline else {}),
+        "valid_loss": evaluation.loss_uncalibrated,
+        "valid_loss_calibrated": evaluation.loss,
+        "temperature": evaluation.temperature,
+        "calibration_error": evaluation.calibrated.ece,
+        "calibration_error_uncalibrated": evaluation.uncalibrated.ece,
+        "targets": [asdict(target) for target in evaluation.targets],
+        "train_accuracy": last["train_accuracy"],
+        "train_loss": last["train_loss"],
+        "batch_accuracy": last["batch_accuracy"],
+        "recipe": resolved.recipe,
+        "arch": resolved.arch,
+        "epochs": resolved.epochs,
+        "rows_train": evaluation.rows_train,
+        "rows_valid": evaluation.rows_valid,
+    }
+
+
+def render(report: dict[str, Any]) -> str:
+    """The report as text."""
+    from jobs.console import table
+
+    seen, baseline = report["valid_rows_seen"], report.get("baseline")
+    unseen = report["valid_accuracy_unseen"]
+    return table(
+        {
+            "accuracy on held-out rows": f"{report['valid_accuracy']:.2%}",
+            **({"  without those also in training": f"{unseen:.2%}"} if seen["codes"] and unseen is not None else {}),
+            **({"  of the baseline": f"{baseline['accuracy']:.2%} ({baseline['name']})"} if baseline else {}),
+            "accuracy on training rows": f"{report['train_accuracy']:.2%} (while learning them)",
+            "accuracy on the last batch": f"{report['batch_accuracy']:.2%} (what the article prints)",
+            "loss on held-out rows": f"{report['valid_loss']:.4f}, {report['valid_loss_calibrated']:.4f} calibrated",
+            "loss on training rows": f"{report['train_loss']:.4f}",
+            "calibration error": f"{report['calibration_error']:.2%}, {report['calibration_error_uncalibrated']:.2%} before",
+            "temperature": f"{report['temperature']:.3f}",
+            **{f"for {target['accuracy']:.0%} accuracy": _threshold(target) for target in report["targets"]},
+            "recipe": f"{report['recipe']}, {report['arch']}, {report['epochs']} epochs",
+            "rows": f"{report['rows_train']:,} to train from, {report['rows_valid']:,} held out",
+            **(
+                {"  of which also in training": f"{seen['text']:,} by text, {seen['codes']:,} by codes"}
+                if seen["codes"]
+                else {}
+            ),
+            "seconds": report["seconds"],
+            "files": report["outputs"],
+        }
+    )
+
+
+def _threshold(target: dict[str, Any]) -> str:
+    from model.coverage import least_rows
+
+    reached = target["reached"]
+    if reached is None:
+        return f"no --min-confidence reaches it with {least_rows(target['accuracy']):,} rows or more"
+    return f"--min-confidence {reached['min_confidence']:.7g} keeps {reached['coverage']:.1%} of rows"
