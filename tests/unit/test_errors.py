@@ -145,6 +145,7 @@ def test_init_files_are_empty(folder: str) -> None:
     [
         ("pipeline.build, pipeline.reader", {"torch"}),
         ("model.onnx_export", {"torch"}),
+        ("model.measuring, model.baseline, pipeline.duplicates", {"torch", "polars", "sklearn"}),
         ("pipeline.dataset", {"polars"}),  # Loader workers import it, and Polars and worker processes do not mix.
         ("pipeline.errors", {"numpy", "polars", "numba", "torch"}),
     ],

@@ -1,11 +1,16 @@
 """Evaluation equals scikit-learn's, batch by batch or at once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
-from model.metrics import evaluate
+from model.metrics import evaluate, predict_logits
+from model.predictor import BATCH_ROWS
+from pipeline.gather import ShardRows
+from tests.building import numbered_dataset
 
 
 class _Logits(torch.nn.Module):
@@ -30,6 +35,19 @@ def test_it_measures_what_scikit_learn_does(batch: int) -> None:
     assert got.accuracy == pytest.approx(accuracy_score(labels, predicted))
     assert got.loss == pytest.approx(log_loss(labels, torch.softmax(logits, 1).numpy(), labels=range(4)), rel=1e-5)
     np.testing.assert_array_equal(got.confusion, confusion_matrix(labels, predicted, labels=range(4)))
+
+
+def test_logits_are_those_of_the_rows_asked_for(tmp_path: Path) -> None:
+    num_rows = BATCH_ROWS // 4
+    manifest = numbered_dataset(tmp_path / "dataset", [7, 100, 149], "valid")
+    table = torch.randn(256, 300, generator=torch.Generator().manual_seed(0))
+    network = _Logits(table).train()
+    chosen = np.resize(np.arange(num_rows), 5 * num_rows)  # More than a batch.
+    rows = ShardRows(tmp_path / "dataset", manifest.shards)
+    logits, label_ids = predict_logits(network, rows, chosen, 300, torch.device("cpu"))
+    assert not network.training
+    np.testing.assert_array_equal(label_ids, chosen)
+    np.testing.assert_array_equal(logits, table[chosen])
 
 
 def test_nothing_to_evaluate_is_our_own_mistake() -> None:
