@@ -1,8 +1,8 @@
 """A plain model on the same rows, to hold a network against: TF-IDF of words, and logistic regression.
 
 One classifier a class, against all others, by liblinear's dual method: on AG News it was ten times quicker than one for all classes by
-L-BFGS and no less accurate. The rows chosen and their order are fixed, so the same dataset gives
-the same accuracy. scikit-learn is imported only when it is called.
+L-BFGS and no less accurate. The rows chosen and their order are fixed, so the same dataset gives the same accuracy. scikit-learn is
+imported only when it is called.
 """
 
 import time
@@ -29,6 +29,7 @@ MAX_WEIGHTS = 1 << 24
 """Words and pairs of words times classes, 8 bytes each."""
 
 _PREDICTED_ROWS = 8192
+_TOLERANCE = 0.1  # Half the time of 1e-4, and on AG News 86.60 % instead of 86.58 %.
 
 # scikit-learn's own pattern passes over words of one character and over symbols, which is unfair where there are no spaces between words.
 # Ideographs, kana and symbols such as emoji are words of their own here, and pairs of them are what pairs of words are elsewhere.
@@ -51,7 +52,7 @@ def make_baseline(num_classes: int) -> Any:
     words = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, max_features=max(1, MAX_WEIGHTS // num_classes)
     )
-    classifier = LogisticRegression(C=5.0, solver="liblinear", dual=True, random_state=0, max_iter=1000)
+    classifier = LogisticRegression(C=5.0, solver="liblinear", dual=True, random_state=0, tol=_TOLERANCE, max_iter=1000)
     return make_pipeline(words, OneVsRestClassifier(classifier))
 
 
