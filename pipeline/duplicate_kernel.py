@@ -31,13 +31,13 @@ def hash_words(words_NW: Words, hashes_N: Hashes) -> None:
 
 @njit(nogil=True, cache=True)
 def find_slots(hashes_N: Hashes, table: Hashes, adds: bool, slots_N: Slots) -> None:
-    """Find each hash's slot in a table, or the free one where it would be.
+    """Find each hash's slot in a table.
 
     Args:
         hashes_N: uint64 [N], none of them 0.
         table: uint64 [a power of two, more than it will hold], 0 where free; written where adds.
         adds: Whether to put those in that are missing.
-        slots_N: uint64 [N], written.
+        slots_N: uint64 [N], written; the table's length for what is not in it.
     """
     mask = np.uint64(table.shape[0] - 1)
     for row in range(hashes_N.shape[0]):
@@ -46,4 +46,4 @@ def find_slots(hashes_N: Hashes, table: Hashes, adds: bool, slots_N: Slots) -> N
             slot = (slot + np.uint64(1)) & mask
         if adds:
             table[slot] = hashes_N[row]
-        slots_N[row] = slot
+        slots_N[row] = slot if table[slot] == hashes_N[row] else np.uint64(table.shape[0])

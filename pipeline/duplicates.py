@@ -49,7 +49,7 @@ class _HashTable:
 
     def __init__(self, hashes_N: Hashes) -> None:
         self._table = np.zeros(1 << (2 * len(hashes_N)).bit_length(), np.uint64)
-        self._is_met = np.zeros(len(self._table), np.bool_)
+        self._is_met = np.zeros(len(self._table) + 1, np.bool_)  # The last one is for all that the table does not hold.
         self._slots_N = np.empty(len(hashes_N), np.uint64)
         find_slots(hashes_N, self._table, True, self._slots_N)
 
@@ -57,8 +57,8 @@ class _HashTable:
         """Mark hashes; returns which of them the table holds, bool [B]. Several threads may do it at once."""
         slots_B = np.empty(len(hashes_B), np.uint64)
         find_slots(hashes_B, self._table, False, slots_B)
-        is_known_B: Flags = self._table[slots_B] == hashes_B
-        self._is_met[slots_B[is_known_B]] = True
+        self._is_met[slots_B] = True
+        is_known_B: Flags = slots_B < len(self._table)
         return is_known_B
 
     def met(self) -> Flags:
