@@ -81,6 +81,7 @@ def test_no_threshold_where_all_rows_are_good_enough_or_none_can_be_told_apart()
     assert all_right.reached == Coverage(min_confidence=0.0, coverage=1.0, accuracy=1.0)
     (half_right,) = find_targets([0.99], equal, np.arange(400) % 2 == 0, temperature=1.0)
     assert half_right.reached is None
-    close = np.where(np.arange(400) < 100, np.float32(0.5), np.nextafter(np.float32(0.5), np.float32(1)))
-    (too_close,) = find_targets([0.99], close, np.arange(400) >= 100, temperature=1.0)
-    assert too_close.reached is None
+    for distance, reached in ((0.0, False), (1.5e-6, False), (4e-6, True)):
+        close = np.where(np.arange(400) < 100, 0.5, 0.5 + distance).astype(np.float32)
+        (target,) = find_targets([0.99], close, np.arange(400) >= 100, temperature=1.0)
+        assert (target.reached is not None) == reached

@@ -14,7 +14,13 @@ from model.measuring import HeldOut, choose_rows, measure
 from pipeline.duplicates import SeenRows, find_seen
 from pipeline.manifest import VALID, Manifest, read_manifest
 from pipeline.shards import open_labels
-from tests.datasets import shared_dataset
+from tests.datasets import make_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With several shards held out."""
+    return make_dataset(tmp_path_factory.mktemp("measuring"), 400, valid_fraction=0.3, shard_rows=20)
 
 
 def made_up(dataset: Path) -> tuple[Manifest, HeldOut]:
@@ -34,8 +40,7 @@ def measured(dataset: Path, manifest: Manifest, held_out: HeldOut) -> RunEvaluat
     return measure(dataset, manifest, held_out, seen, baseline=None, layers=[])
 
 
-def test_all_figures_belong_to_the_same_rows() -> None:
-    dataset = shared_dataset()
+def test_all_figures_belong_to_the_same_rows(dataset: Path) -> None:
     manifest, held_out = made_up(dataset)
     got = measured(dataset, manifest, held_out)
     is_right = held_out.logits.argmax(1) == held_out.label_ids
@@ -55,9 +60,8 @@ def test_all_figures_belong_to_the_same_rows() -> None:
 
 
 @pytest.mark.parametrize("max_logits", [1 << 20, 3 * 70])
-def test_mistakes_are_the_rows_they_say(monkeypatch: pytest.MonkeyPatch, max_logits: int) -> None:
+def test_mistakes_are_the_rows_they_say(dataset: Path, monkeypatch: pytest.MonkeyPatch, max_logits: int) -> None:
     monkeypatch.setattr(measuring, "MAX_LOGITS", max_logits)
-    dataset = shared_dataset()
     manifest, held_out = made_up(dataset)
     got = measured(dataset, manifest, held_out)
     assert got.rows_valid == min(max_logits // 3, manifest.num_rows(VALID))
@@ -75,8 +79,7 @@ def test_mistakes_are_the_rows_they_say(monkeypatch: pytest.MonkeyPatch, max_log
         assert mistake.confidence == values[row]
 
 
-def test_without_a_mistake_there_is_nothing_to_divide_by() -> None:
-    dataset = shared_dataset()
+def test_without_a_mistake_there_is_nothing_to_divide_by(dataset: Path) -> None:
     manifest, held_out = made_up(dataset)
     held_out.logits[np.arange(len(held_out.rows)), held_out.label_ids] += 50
     got = measured(dataset, manifest, held_out)
@@ -87,8 +90,7 @@ def test_without_a_mistake_there_is_nothing_to_divide_by() -> None:
     json.loads(got.to_bytes(), parse_constant=pytest.fail)
 
 
-def test_accuracy_with_and_without_the_rows_that_training_had() -> None:
-    dataset = shared_dataset()
+def test_accuracy_with_and_without_the_rows_that_training_had(dataset: Path) -> None:
     manifest, held_out = made_up(dataset)
     is_right = held_out.logits.argmax(1) == held_out.label_ids
     for by_codes in (np.zeros_like(is_right), np.ones_like(is_right), np.arange(len(is_right)) % 3 == 0):
