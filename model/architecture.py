@@ -99,7 +99,7 @@ class LstmConfig(Architecture):
     compiles: ClassVar[bool] = False
 
     dim: int = 32
-    hidden: int = 64
+    hidden: int = 96
     layers: int = 1
     dropout: float = 0.2
 
