@@ -75,7 +75,8 @@ class TrainConfig:
             raise UsageError(f"--seed {self.seed}: expected less than 2**63")
         if not 0 < self.lr < math.inf:
             raise UsageError(f"--lr {self.lr}: expected more than 0")
-        if not self.architecture().compiles and self.compile:
+        architecture = self.architecture()  # Refuses an option that it has no use for.
+        if self.compile and not architecture.compiles:
             raise UsageError(f"--compile: torch.compile does not know --arch {self.arch}; train without --compile")
 
     def architecture(self) -> Architecture:
