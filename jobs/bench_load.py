@@ -105,7 +105,7 @@ def _prepare_steps(dataset: Path, recipe: str, steps: int, num_threads: int, *, 
     """A network that takes so many training steps a call, from the loader or from a list of its batches."""
     import torch
 
-    from model.architecture import CONFIGS, build_network
+    from model.architecture import build_network
     from model.optim import make_optimizer
     from model.recipe import resolve
     from pipeline.manifest import TRAIN, VALID, read_manifest
@@ -114,7 +114,7 @@ def _prepare_steps(dataset: Path, recipe: str, steps: int, num_threads: int, *, 
     torch.manual_seed(0)
     manifest = read_manifest(dataset)
     config = resolve(recipe, {}, num_train=manifest.num_rows(TRAIN), num_valid=manifest.num_rows(VALID))
-    network = build_network(CONFIGS[config.arch](), manifest.profile, len(manifest.labels)).train()
+    network = build_network(config.architecture(), manifest.profile, len(manifest.labels)).train()
     loader = _make_loader(
         dataset, batch_size=config.batch_size, seed=config.seed, shuffle=config.shuffle, limit_batches=steps
     )

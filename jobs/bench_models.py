@@ -45,7 +45,7 @@ def _write_random_run(dataset: Path, run: Path, arch: str) -> None:
 
     manifest = read_manifest(dataset)
     config, choose = CONFIGS[arch](), np.random.default_rng(0)
-    shapes = _shapes(config, manifest.profile, len(manifest.labels))
+    shapes = config.weight_shapes(manifest.profile, len(manifest.labels))
     weights = save({name: choose.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()})
     model = Model(
         architecture=config,
@@ -62,28 +62,9 @@ def _write_random_run(dataset: Path, run: Path, arch: str) -> None:
     (run / MODEL_JSON).write_bytes(model.to_bytes())
 
 
-def _shapes(config: Any, profile: Any, num_classes: int) -> dict[str, tuple[int, ...]]:
-    """Of the weights, by name."""
-    if config.name == "ngram":
-        layers: dict[str, tuple[int, ...]] = {"linear": (num_classes, config.dim)}
-        bag = {"bag.weight": (config.buckets + 1, config.dim)}
-    else:
-        layers = {
-            "conv_1": (config.channels_1, profile.num_codes, 3),
-            "norm_1": (config.channels_1,),
-            "conv_2": (config.channels_2, config.channels_1, 3),
-            "norm_2": (config.channels_2,),
-            "linear_1": (config.hidden, profile.max_length * config.channels_2),
-            "linear_2": (num_classes, config.hidden),
-        }
-        bag = {}
-    weights = {f"{name}.weight": shape for name, shape in layers.items()}
-    return bag | weights | {f"{name}.bias": shape[:1] for name, shape in layers.items()}
-
-
 def count_flops(config: Any, profile: Any, num_classes: int) -> int:
     """Multiplications and additions that the article's network does for a row, in its matrix products and convolutions."""
-    shapes = _shapes(config, profile, num_classes)
+    shapes = config.weight_shapes(profile, num_classes)
     count = 0
     for name, shape in shapes.items():
         if len(shape) > 1:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from jobs.command import CommonConfig, run_command
 from jobs.train_report import make_report, render
+from model.architecture import CONFIGS
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from model.recipe import TrainConfig
     from model.training import OnEpoch, Trained
     from pipeline.manifest import Manifest
+
+
+_ARCHITECTURES = "\n".join(["The network; one of", *(f"{name}: {config.summary}" for name, config in CONFIGS.items())])
 
 
 @Parameter(name="*")
@@ -34,8 +38,7 @@ class TrainJobConfig:
     "The run's folder."
     recipe: Literal["default", "seed"] = "default"
     "default is the one we recommend; seed is the article's, with what it never measured beside it."
-    arch: Literal["charcnn", "ngram"] | None = None
-    "charcnn is the article's network; ngram a bag of hashed character n-grams and words."
+    arch: Annotated[str | None, Parameter(help=_ARCHITECTURES)] = None
     epochs: int | None = None
     "Passes over the training rows."
     batch_size: int | None = None
@@ -68,6 +71,10 @@ class TrainJobConfig:
     "Write a checkpoint so often, beside the one at each epoch's end."
     resume: bool = False
     "Go on from the last checkpoint in --out; start where there is none."
+    dropout: float | None = None
+    "Share of the features that training leaves out; charcnn and lstm drop features, ngram n-grams. The architecture's own by default."
+    norm: Literal["batch", "layer", "none"] | None = None
+    "What follows charcnn's convolutions; layer, as in the article, by default."
     common: CommonConfig = field(default_factory=CommonConfig)
 
     def __post_init__(self) -> None:
@@ -93,6 +100,8 @@ class TrainJobConfig:
             "seed",
             "precision",
             "compile",
+            "dropout",
+            "norm",
         )
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
@@ -164,7 +173,7 @@ def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
         "threads": config.common.threads,
     }
     # JSON's numbers, strings and booleans are TOML's as well.
-    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value is not None)
     replace_file(config.out / "config.toml", lambda file: file.write(text.encode()))
 
 
@@ -177,7 +186,9 @@ def _train(
 ) -> "tuple[Trained, bool]":
     """Train in the run's folder, from its checkpoint where there is one to go on from; returns whether there was."""
     from jobs.console import metered
+    from jobs.layers import say_layers
     from model.run_folder import CHECKPOINT
+    from model.summary import summarise
     from model.training import Training
 
     training = Training(
@@ -204,6 +215,7 @@ def _train(
             rows=manifest.num_rows("train"),
             resumed_at_batch=training.batches_done,
         )
+        say_layers(meter, summarise(training.network, manifest.profile), form=config.common.log)
         trained = training.run(meter.update, _epoch_writer(config.out, meter))
     return trained, resumed
 
@@ -276,7 +288,6 @@ def _publish(
 
     from safetensors.torch import save
 
-    from model.architecture import CONFIGS
     from model.evaluation import EVALUATION_JSON
     from model.report import render_report
     from model.runfile import MODEL_JSON, WEIGHTS, Model
@@ -285,7 +296,7 @@ def _publish(
     out = config.out
     weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in trained.network.state_dict().items()})
     model = Model(
-        architecture=CONFIGS[resolved.arch](),
+        architecture=resolved.architecture(),
         profile=manifest.profile,
         labels=manifest.labels,
         temperature=evaluation.temperature,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from model.charcnn_norm import NORM_EPSILON
 from model.length_kernel import Integers, longest_first
 from model.product_kernel import TILE, Floats, multiply_tile
 from model.softmax_kernel import write_softmax
@@ -28,7 +29,7 @@ from model.vector_kernel import (
 )
 
 BATCH_ROWS = 8 * TILE
-NORM_EPSILON = 1e-5  # torch.nn.LayerNorm's
+REACH = 2  # How far behind the text its codes change the features: one position for each convolution.
 
 
 class Convolutions(NamedTuple):
@@ -38,6 +39,7 @@ class Convolutions(NamedTuple):
         conv_1: [3, codes, C1]: what a code adds to the position after it, with the bias to its own, and to the one before it.
         mask: [C1], 1 for a channel, 0 where filled up.
         channels: C1 without the filling.
+        is_centred: Whether norm_1 centres and scales a position's channels; if not, it is in the weights altogether.
         conv_2: Packed [C1, C2], three of them, for the position before, the same and the one after; norm_1 is in them.
         bias_2: [L, C2], the bias, and what norm_1's bias adds from the neighbours that are there.
         num_codes: Codes with the fill code.
@@ -46,6 +48,7 @@ class Convolutions(NamedTuple):
     conv_1: Floats
     mask: Floats
     channels: int
+    is_centred: bool
     conv_2: Floats
     bias_2: Floats
     num_codes: int
@@ -57,6 +60,7 @@ class Linears(NamedTuple):
     Attributes:
         mask: [C2], 1 for a channel, 0 where filled up.
         channels: C2 without the filling.
+        is_centred: Whether norm_2 centres and scales a position's channels.
         linear_1: Packed [C2, H], L of them; norm_2 is in them.
         start: [L + 1, H]: the bias, and what the positions from there on add where nothing but padding is near.
         hidden: H without the filling.
@@ -66,6 +70,7 @@ class Linears(NamedTuple):
 
     mask: Floats
     channels: int
+    is_centred: bool
     linear_1: Floats
     start: Floats
     hidden: int
@@ -90,8 +95,8 @@ def _add_three(a: Floats, at_a: int, b: Floats, at_b: int, c: Floats, at_c: int,
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _centre(x: Floats, at: int, mask: Floats, sum_of_all: Any, share: Any) -> Any:
-    """Subtract the mean.
+def _centre(x: Floats, at: int, mask: Floats, sum_of_all: Any, share: Any, is_centred: bool) -> Any:
+    """Subtract the mean, where the norm is one that does.
 
     Args:
         x: Flat, read and written.
@@ -99,10 +104,13 @@ def _centre(x: Floats, at: int, mask: Floats, sum_of_all: Any, share: Any) -> An
         mask: See `Linears`.
         sum_of_all: Of the row.
         share: 1 / channels.
+        is_centred: See `Linears`.
 
     Returns:
         What to multiply by to give the row a variance of 1. From differences to the mean, as that is most exact.
     """
+    if not is_centred:
+        return np.float32(1)
     mean = spread(sum_of_all * share)
     squares = spread(np.float32(0))
     for step in range(0, mask.shape[0], LANES):
@@ -114,13 +122,13 @@ def _centre(x: Floats, at: int, mask: Floats, sum_of_all: Any, share: Any) -> An
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
 def _first_convolution(before: int, code: int, after: int, convolutions: Convolutions, x: Floats, at: int) -> None:
-    """The first convolution, ReLU and LayerNorm at a position, but for LayerNorm's weight and bias."""
+    """The first convolution, ReLU and norm at a position, but for the norm's weight and bias."""
     conv_1, num_codes, mask = convolutions.conv_1, convolutions.num_codes, convolutions.mask
     width = mask.shape[0]
     here, later = (num_codes + code) * width, (2 * num_codes + after) * width
     share = np.float32(1) / np.float32(convolutions.channels)
     sum_of_all = _add_three(conv_1, before * width, conv_1, here, conv_1, later, x, at, width)
-    scale = spread(_centre(x, at, mask, sum_of_all, share))
+    scale = spread(_centre(x, at, mask, sum_of_all, share, convolutions.is_centred))
     for step in range(0, width, LANES):
         store(x, at + step, multiply(load_16(x, at + step), scale))
 
@@ -153,11 +161,11 @@ def fill_table(convolutions: Convolutions, table: Floats) -> None:
 def _add_position(
     position: int, x: Floats, sums: Floats, active: int, linears: Linears, hidden: Floats, row: int
 ) -> None:
-    """LayerNorm for a tile, times its position's part of linear_1.
+    """The norm for a tile, times its position's part of linear_1.
 
     Args:
         position: Of the codes.
-        x: [6, C2], after ReLU; centred here.
+        x: [6, C2], after ReLU; centred here where the norm does.
         sums: float32 [6], over the channels; written as well.
         active: The rows that count; the others add nothing.
         linears: The network's.
@@ -168,7 +176,7 @@ def _add_position(
     channels, width = linears.channels, linears.mask.shape[0]
     for index in range(TILE):
         # LayerNorm's scale waits until the product is there: so long nothing waits for the square root.
-        scale = _centre(x, index * width, linears.mask, sums[index], share)
+        scale = _centre(x, index * width, linears.mask, sums[index], share, linears.is_centred)
         sums[index] = scale if index < active else np.float32(0)
     hidden_width = linears.start.shape[1]
     for panel in range(hidden_width // LANES):
@@ -218,7 +226,7 @@ def predict_by_table(
     length, width = codes_NL.shape[1], linears.mask.shape[0]
     hidden_width = linears.start.shape[1]
     nothing = table.shape[0] - 1
-    used, order = longest_first(codes_NL, fill)
+    used, order = longest_first(codes_NL, fill, REACH)
     # The trigrams of a batch: of position p in row p + 1, beyond both ends nothing.
     trigrams = np.full((length + 2, BATCH_ROWS), nothing, np.int32)
     x, sums = np.zeros(TILE * width, np.float32), np.zeros(TILE, np.float32)
@@ -266,7 +274,7 @@ def predict_by_product(
     """
     length, width = codes_NL.shape[1], linears.mask.shape[0]
     hidden_width, width_1, channels_1 = linears.start.shape[1], convolutions.mask.shape[0], convolutions.channels
-    used, order = longest_first(codes_NL, fill)
+    used, order = longest_first(codes_NL, fill, REACH)
     # Of the positions before, here and after, in turn in the three places.
     normed = np.zeros(3 * BATCH_ROWS * width_1, np.float32)
     x, sums = np.zeros(TILE * width, np.float32), np.zeros(TILE, np.float32)

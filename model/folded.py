@@ -1,7 +1,7 @@
 """The folded engine: every architecture without torch, in NumPy and Numba, for installs that only score.
 
-Each architecture has a module that folds its weights once, and a kernel that runs on them. N rows, B rows of a slice, L max_length,
-K classes.
+Each architecture has a module that folds its weights once, and a kernel that runs on them; its config knows which. N rows, B rows of a
+slice, L max_length, K classes.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from model.architecture import CharCnnConfig
-from model.folded_charcnn import FoldedCharCnn
-from model.folded_ngram import FoldedNgram
 from model.predictor import Probabilities
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes
@@ -23,8 +20,17 @@ TASK_ROWS = (
 LEAST_TASK_ROWS = 256  # Fewer are done before another thread has woken up.
 
 
-class _Network(Protocol):
-    def predict(self, codes_BL: Codes, probabilities_BK: Probabilities) -> None: ...
+class FoldedNetwork(Protocol):
+    """A network of one architecture, ready to predict."""
+
+    def predict(self, codes_BL: Codes, probabilities_BK: Probabilities) -> None:
+        """Write the probabilities of some rows.
+
+        Args:
+            codes_BL: uint8 [B, L], contiguous, read-only, none above the fill code.
+            probabilities_BK: float32 [B, K], contiguous, written.
+        """
+        ...
 
 
 def require_fitting(model: Model, weights: Weights) -> None:
@@ -33,21 +39,7 @@ def require_fitting(model: Model, weights: Weights) -> None:
     Raises:
         InputError: A weight is missing, too much, or of another shape.
     """
-    config, profile, num_classes = model.architecture, model.profile, len(model.labels)
-    layers: dict[str, tuple[int, ...]]
-    if isinstance(config, CharCnnConfig):
-        layers = {
-            "conv_1": (config.channels_1, profile.num_codes, 3),
-            "norm_1": (config.channels_1,),
-            "conv_2": (config.channels_2, config.channels_1, 3),
-            "norm_2": (config.channels_2,),
-            "linear_1": (config.hidden, profile.max_length * config.channels_2),
-            "linear_2": (num_classes, config.hidden),
-        }
-    else:
-        layers = {"bag": (config.buckets + 1, config.dim), "linear": (num_classes, config.dim)}
-    expected = {f"{name}.weight": shape for name, shape in layers.items()}
-    expected |= {f"{name}.bias": shape[:1] for name, shape in layers.items() if name != "bag"}
+    expected = model.architecture.weight_shapes(model.profile, len(model.labels))
     for name in sorted(expected.keys() | weights.keys()):
         wanted, got = expected.get(name), weights[name].shape if name in weights else None
         if wanted != got:
@@ -76,10 +68,7 @@ class FoldedPredictor:
 
     def __init__(self, model: Model, weights: Weights, *, num_threads: int) -> None:
         require_fitting(model, weights)
-        config = model.architecture
-        self._network: _Network = (
-            FoldedCharCnn(model, weights) if isinstance(config, CharCnnConfig) else FoldedNgram(model, config, weights)
-        )
+        self._network: FoldedNetwork = model.architecture.folded(model, weights)
         self._profile = model.profile
         self._num_classes = len(model.labels)
         self._num_threads = num_threads

@@ -2,21 +2,23 @@
 
 A code trigram fixes the first convolution, its ReLU and its LayerNorm at a position, and the second convolution is linear in that. With
 few codes, what every trigram gives to it is a table, and a position costs three rows of that table. LayerNorm's weight and bias
-are linear as well, so they go into the next layer. Behind the text there is nothing but padding, the same for every row.
+are linear as well, so they go into the next layer, and so does the whole of a BatchNorm. Behind the text there is nothing but padding, the
+same for every row.
 L max_length, C channels, H hidden, K classes.
 """
 
 import numpy as np
 import numpy.typing as npt
 
+from model.architecture import CharCnnConfig
 from model.charcnn_kernel import (
-    NORM_EPSILON,
     Convolutions,
     Linears,
     fill_table,
     predict_by_product,
     predict_by_table,
 )
+from model.charcnn_norm import NORM_EPSILON, channel_scale_and_bias
 from model.product_kernel import TILE, Floats, aligned, pack, padded
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes
@@ -33,16 +35,26 @@ class FoldedCharCnn:
 
     Args:
         model: What was trained.
+        config: Its sizes.
         weights: Its weights, fitting.
         table_bytes: Where a table of trigrams would be larger, there is none.
     """
 
-    def __init__(self, model: Model, weights: Weights, *, table_bytes: int = TABLE_BYTES) -> None:
+    def __init__(
+        self, model: Model, config: CharCnnConfig, weights: Weights, *, table_bytes: int = TABLE_BYTES
+    ) -> None:
         doubles = {name: array.astype(np.float64) for name, array in weights.items()}
+        for layer in ("norm_1", "norm_2"):
+            scale, bias = channel_scale_and_bias(config.norm, weights, layer)
+            doubles |= {f"{layer}.weight": scale, f"{layer}.bias": bias}
+        is_centred = config.norm == "layer"
         self._fill, num_codes = model.profile.fill, model.profile.num_codes
         taps_3C = _taps(doubles)
-        self._convolutions = _fold_convolutions(doubles, taps_3C, model.profile.max_length, self._fill)
-        self._linears = _fold_linears(doubles, _padding_features(doubles, model.profile.max_length), model.temperature)
+        self._convolutions = _fold_convolutions(
+            doubles, taps_3C, model.profile.max_length, self._fill, is_centred=is_centred
+        )
+        padding_LC = _padding_features(doubles, model.profile.max_length, is_centred=is_centred)
+        self._linears = _fold_linears(doubles, padding_LC, model.temperature, is_centred=is_centred)
         width = self._linears.mask.shape[0]
         num_rows = -(-(num_codes**3) // TILE) * TILE + 1
         self._table: Floats | None = None
@@ -72,7 +84,9 @@ def _taps(w: dict[str, _Doubles]) -> _Doubles:
     return taps_3C
 
 
-def _fold_convolutions(w: dict[str, _Doubles], taps_3C: _Doubles, length: int, fill: int) -> Convolutions:
+def _fold_convolutions(
+    w: dict[str, _Doubles], taps_3C: _Doubles, length: int, fill: int, *, is_centred: bool
+) -> Convolutions:
     channels_1, num_codes, _ = w["conv_1.weight"].shape
     channels_2 = len(w["conv_2.weight"])
     conv_1 = aligned((3, num_codes, padded(channels_1)))
@@ -88,13 +102,14 @@ def _fold_convolutions(w: dict[str, _Doubles], taps_3C: _Doubles, length: int, f
         conv_1=conv_1,
         mask=_mask(channels_1),
         channels=channels_1,
+        is_centred=is_centred,
         conv_2=np.stack([pack(tap) for tap in conv_2]),
         bias_2=bias_2,
         num_codes=num_codes,
     )
 
 
-def _fold_linears(w: dict[str, _Doubles], padding_LC: _Doubles, temperature: float) -> Linears:
+def _fold_linears(w: dict[str, _Doubles], padding_LC: _Doubles, temperature: float, *, is_centred: bool) -> Linears:
     hidden, classes = len(w["linear_1.weight"]), len(w["linear_2.weight"])
     length, channels = padding_LC.shape
     linear_1_HLC = w["linear_1.weight"].reshape(hidden, length, channels)
@@ -107,6 +122,7 @@ def _fold_linears(w: dict[str, _Doubles], padding_LC: _Doubles, temperature: flo
     return Linears(
         mask=_mask(channels),
         channels=channels,
+        is_centred=is_centred,
         linear_1=np.stack([pack(part.T) for part in (linear_1_HLC * w["norm_2.weight"]).transpose(1, 0, 2)]),
         start=start,
         hidden=hidden,
@@ -115,18 +131,20 @@ def _fold_linears(w: dict[str, _Doubles], padding_LC: _Doubles, temperature: flo
     )
 
 
-def _padding_features(w: dict[str, _Doubles], length: int) -> _Doubles:
+def _padding_features(w: dict[str, _Doubles], length: int, *, is_centred: bool) -> _Doubles:
     """The features, without norm_2's weight and bias, of each position of a row of padding alone, [L, C]."""
-    normed = _relu_norm(w["conv_1.bias"]) * w["norm_1.weight"] + w["norm_1.bias"]
+    normed = _relu_norm(w["conv_1.bias"], is_centred=is_centred) * w["norm_1.weight"] + w["norm_1.bias"]
     given_3C = np.tensordot(w["conv_2.weight"], normed, axes=(1, 0)).T
     sums_LC = np.tile(given_3C.sum(axis=0) + w["conv_2.bias"], (length, 1))
     sums_LC[0] -= given_3C[0]
     sums_LC[-1] -= given_3C[2]
-    return _relu_norm(sums_LC)
+    return _relu_norm(sums_LC, is_centred=is_centred)
 
 
-def _relu_norm(x: _Doubles) -> _Doubles:
+def _relu_norm(x: _Doubles, *, is_centred: bool) -> _Doubles:
     x = np.maximum(x, 0)
+    if not is_centred:
+        return x
     centred = x - x.mean(axis=-1, keepdims=True)
     normed: _Doubles = centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + NORM_EPSILON)
     return normed

@@ -4,18 +4,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-REACH = 2  # How far behind the text its codes change the features: one position for each convolution.
-
 Integers = npt.NDArray[np.int64]
 
 
 @njit(nogil=True, cache=True)
-def longest_first(codes_NL: npt.NDArray[np.uint8], fill: int) -> tuple[Integers, Integers]:
+def longest_first(codes_NL: npt.NDArray[np.uint8], fill: int, reach: int) -> tuple[Integers, Integers]:
     """Sort rows by how much of them is not mere padding, by counting.
 
     Args:
         codes_NL: uint8 [N, L].
         fill: The code after the text; what stands before another code is no padding.
+        reach: So many positions behind the text count as well.
 
     Returns:
         used: int64 [N], the positions of each row that are not mere padding.
@@ -28,7 +27,7 @@ def longest_first(codes_NL: npt.NDArray[np.uint8], fill: int) -> tuple[Integers,
         stop = length
         while stop > 0 and codes_NL[row, stop - 1] == fill:
             stop -= 1
-        used[row] = min(length, stop + REACH)
+        used[row] = min(length, stop + reach)
         place[length - used[row] + 1] += 1
     for step in range(length + 1):
         place[step + 1] += place[step]

@@ -6,18 +6,19 @@ N rows, L max_length, C channels, K classes.
 import numpy as np
 from onnx import TensorProto
 
+from model.architecture import CharCnnConfig
+from model.charcnn_norm import NORM_EPSILON, channel_scale_and_bias
 from model.onnx_graph import GraphBuilder
 from model.runfile import Model, Weights
 
-_NORM_EPSILON = 1e-5  # torch.nn.LayerNorm's
 
-
-def charcnn_logits(graph: GraphBuilder, model: Model, weights: Weights, codes: str) -> str:
+def charcnn_logits(graph: GraphBuilder, model: Model, config: CharCnnConfig, weights: Weights, codes: str) -> str:
     """Add the network.
 
     Args:
         graph: What it is added to.
         model: What was trained.
+        config: Its sizes.
         weights: Its weights; they fit the model.
         codes: The name of codes uint8 [N, L].
 
@@ -34,20 +35,29 @@ def charcnn_logits(graph: GraphBuilder, model: Model, weights: Weights, codes: s
         for tap, table in enumerate(tables)
     ]
     x = graph.add("Add", graph.add("Add", parts[0], parts[1]), parts[2])
-    x = _relu_norm(graph, graph.add("Add", x, _weight(graph, weights, "conv_1.bias")), weights, "norm_1")
+    x = _relu_norm(graph, graph.add("Add", x, _weight(graph, weights, "conv_1.bias")), config, weights, "norm_1")
     padded = graph.pad(x, 1, 1, graph.constant(0, np.float32))
     neighbours = graph.add("Concat", *(graph.cut(padded, tap, tap + length) for tap in range(3)), axis=2)
     # [3 * C1, C2], for rows of three neighbours.
     conv_2 = weights["conv_2.weight"].transpose(2, 1, 0).reshape(-1, weights["conv_2.weight"].shape[0])
     x = graph.add("MatMul", neighbours, graph.weight("conv_2.matrix", conv_2))
-    x = _relu_norm(graph, graph.add("Add", x, _weight(graph, weights, "conv_2.bias")), weights, "norm_2")
+    x = _relu_norm(graph, graph.add("Add", x, _weight(graph, weights, "conv_2.bias")), config, weights, "norm_2")
     hidden = graph.add("Relu", _linear(graph, graph.add("Flatten", x, axis=1), weights, "linear_1"))
     return _linear(graph, hidden, weights, "linear_2")
 
 
-def _relu_norm(graph: GraphBuilder, x: str, weights: Weights, layer: str) -> str:
-    scale, bias = _weight(graph, weights, f"{layer}.weight"), _weight(graph, weights, f"{layer}.bias")
-    return graph.add("LayerNormalization", graph.add("Relu", x), scale, bias, axis=-1, epsilon=_NORM_EPSILON)
+def _relu_norm(graph: GraphBuilder, x: str, config: CharCnnConfig, weights: Weights, layer: str) -> str:
+    x = graph.add("Relu", x)
+    if config.norm == "none":
+        return x
+    scale_and_bias = channel_scale_and_bias(config.norm, weights, layer)
+    scale, bias = (
+        graph.weight(f"{layer}.{name}", array.astype(np.float32))
+        for name, array in zip(("weight", "bias"), scale_and_bias, strict=True)
+    )
+    if config.norm == "batch":  # Channels are last here, and a BatchNormalization wants them second.
+        return graph.add("Add", graph.add("Mul", x, scale), bias)
+    return graph.add("LayerNormalization", x, scale, bias, axis=-1, epsilon=NORM_EPSILON)
 
 
 def _linear(graph: GraphBuilder, x: str, weights: Weights, layer: str) -> str:

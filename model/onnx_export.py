@@ -19,10 +19,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
-from model.architecture import CharCnnConfig, config_to_json
-from model.onnx_charcnn import charcnn_logits
+from model.architecture import config_to_json
 from model.onnx_graph import OPSET, GraphBuilder
-from model.onnx_ngram import ngram_logits
 from model.onnx_trial import trial_codes
 from model.onnx_verify import max_difference
 from model.predictor import load_predictor
@@ -89,7 +87,7 @@ def build_onnx(model: Model, weights: Weights) -> bytes:
         InputError: The weights are too large for an ONNX file.
     """
     graph = GraphBuilder()
-    logits = _logits(graph, model, weights, "codes")
+    logits = model.architecture.onnx_logits(graph, model, weights, "codes")
     scaled = graph.add("Div", logits, graph.constant(model.temperature, np.float32))
     graph.add("Softmax", scaled, output="probabilities", axis=1)
     codes = helper.make_tensor_value_info("codes", TensorProto.UINT8, ["N", model.profile.max_length])
@@ -109,13 +107,6 @@ def build_onnx(model: Model, weights: Weights) -> bytes:
     helper.set_model_props(proto, _metadata(model))
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
-
-
-def _logits(graph: GraphBuilder, model: Model, weights: Weights, codes: str) -> str:
-    config = model.architecture
-    if isinstance(config, CharCnnConfig):
-        return charcnn_logits(graph, model, weights, codes)
-    return ngram_logits(graph, model, config, weights, codes)
 
 
 def _metadata(model: Model) -> dict[str, str]:

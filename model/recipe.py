@@ -5,7 +5,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from model.architecture import CONFIGS
+from model.architecture import CONFIGS, choose_architecture
+from model.architecture_base import Architecture
 from pipeline.errors import InputError, MismatchError, UsageError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -34,6 +35,8 @@ class TrainConfig:
         seed: Of the first weights, of dropout and of the order.
         precision: One of `PRECISIONS`, of forward and backward in training; weights stay float32, and rows held out are measured in it.
         compile: Whether to train through torch.compile, whose kernels round otherwise.
+        dropout: Of the architecture; None for its own default.
+        norm: Of the architecture; None for its own default.
     """
 
     recipe: str
@@ -49,6 +52,8 @@ class TrainConfig:
     seed: int
     precision: str
     compile: bool
+    dropout: float | None = None
+    norm: str | None = None
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -70,6 +75,17 @@ class TrainConfig:
             raise UsageError(f"--seed {self.seed}: expected less than 2**63")
         if not 0 < self.lr < math.inf:
             raise UsageError(f"--lr {self.lr}: expected more than 0")
+        architecture = self.architecture()  # Refuses an option that it has no use for.
+        if self.compile and not architecture.compiles:
+            raise UsageError(f"--compile: torch.compile does not know --arch {self.arch}; train without --compile")
+
+    def architecture(self) -> Architecture:
+        """The sizes of the network to train.
+
+        Raises:
+            UsageError: The architecture has no use for an option, or its value makes no sense.
+        """
+        return choose_architecture(self.arch, dropout=self.dropout, norm=self.norm)
 
 
 def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: int) -> TrainConfig:

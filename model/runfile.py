@@ -22,7 +22,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from model.architecture import CharCnnConfig, NgramConfig, config_from_json, config_to_json
+from model.architecture import config_from_json, config_to_json
+from model.architecture_base import Architecture
 from pipeline.alphabet import Profile, profile_from_json
 from pipeline.errors import InputError, MismatchError, UsageError, from_os_error
 
@@ -48,7 +49,7 @@ class Model:
         versions: Of charmill and of what trained it.
     """
 
-    architecture: CharCnnConfig | NgramConfig
+    architecture: Architecture
     profile: Profile
     labels: list[str]
     temperature: float

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.architecture import CONFIGS, build_network
+from model.architecture import build_network
 from model.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from model.metrics import Evaluation, evaluate
 from model.optim import make_optimizer, make_schedule
@@ -82,7 +82,7 @@ class Training:
         self._train = BatchLoader(dataset, device, num_workers)
         self._valid = BatchLoader(ShardDataset(folder, manifest, VALID, batch_size=EVALUATION_BATCH), device)
         torch.manual_seed(config.seed)
-        self.network = build_network(CONFIGS[config.arch](), manifest.profile, self._num_classes).to(device)
+        self.network = build_network(config.architecture(), manifest.profile, self._num_classes).to(device)
         self._optimizer = make_optimizer(config, self.network.parameters())
         self.num_batches = len(dataset)
         self._schedule = make_schedule(config, self._optimizer, config.epochs * self.num_batches)

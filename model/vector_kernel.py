@@ -123,6 +123,26 @@ def _positive_part(_context: Any, a: Any) -> Any:
     return a(a), generate
 
 
+def _larger(_context: Any, a: Any, _b: Any) -> Any:
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *args), *args)
+
+    return a(a, a), generate
+
+
+def _add_exponent(_context: Any, a: Any, _b: Any) -> Any:
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        whole = ir.VectorType(_INDEX, kind.count)
+        mantissa_bits = ir.Constant(whole, [23] * kind.count)
+        bits, power = (builder.bitcast(vector, whole) for vector in args)
+        return builder.bitcast(builder.add(bits, builder.shl(power, mantissa_bits)), kind)
+
+    return a(a, a), generate
+
+
 def _total(_context: Any, _a: Any) -> Any:
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -163,6 +183,15 @@ subtract: Any = _make_operation("fsub")
 
 multiply: Any = _make_operation("fmul")
 """(a, b): a * b."""
+
+divide: Any = _make_operation("fdiv")
+"""(a, b): a / b."""
+
+larger: Any = intrinsic(_larger)
+"""(a, b): a where it is above b, else b."""
+
+add_exponent: Any = intrinsic(_add_exponent)
+"""(a, b): a times 2 to the whole number in the lowest bits of b, where neither a nor the result is zero or beyond what is normal."""
 
 multiply_add: Any = intrinsic(_multiply_add)
 """(a, b, c): a * b + c, rounded once where the machine can."""

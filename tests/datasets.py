@@ -15,7 +15,8 @@ import pytest
 from jobs import encode, train
 from jobs.command import CommonConfig
 from jobs.reading import ReadingConfig
-from model.architecture import CONFIGS, CharCnnConfig, NgramConfig, build_network
+from model.architecture import CONFIGS, LstmConfig, NgramConfig, build_network
+from model.architecture_base import Architecture
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes, Profile
 
@@ -78,7 +79,7 @@ def shared_dataset() -> Path:
 
 
 def shared_run(arch: str = "ngram") -> Path:
-    """A run that classifies those titles well. The `ngram` network is a small one."""
+    """A run that classifies those titles well. The `ngram` and the `lstm` network are small ones."""
     return _shared_run(arch)
 
 
@@ -86,12 +87,18 @@ def shared_run(arch: str = "ngram") -> Path:
 def _shared_run(arch: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         shrink_ngram(patch)
+        shrink_lstm(patch)
         return make_run(shared_dataset(), _shared() / f"run-{arch}", arch=arch, epochs=6, batch_size=32)
 
 
 def shrink_ngram(patch: pytest.MonkeyPatch) -> None:
     """Make new `ngram` networks small, so that a checkpoint takes no time."""
     patch.setitem(CONFIGS, "ngram", partial(NgramConfig, buckets=SMALL_BUCKETS))
+
+
+def shrink_lstm(patch: pytest.MonkeyPatch) -> None:
+    """Make new `lstm` networks small, so that a step takes no time."""
+    patch.setitem(CONFIGS, "lstm", partial(LstmConfig, dim=16, hidden=24))
 
 
 def random_codes(profile: Profile, num_rows: int, seed: int = 0) -> Codes:
@@ -109,7 +116,7 @@ def random_codes(profile: Profile, num_rows: int, seed: int = 0) -> Codes:
 
 
 def random_model(
-    config: CharCnnConfig | NgramConfig, profile: Profile, *, num_classes: int = 4, temperature: float = 1.0
+    config: Architecture, profile: Profile, *, num_classes: int = 4, temperature: float = 1.0
 ) -> tuple[Model, Weights]:
     """A model with random weights, large enough that its probabilities are far from equal, and none of them left as it begins."""
     import torch
@@ -119,7 +126,7 @@ def random_model(
     weights = {name: 3 * tensor.numpy() for name, tensor in network.state_dict().items()}
     generator = np.random.default_rng(3)
     for name, array in weights.items():
-        if name.startswith("norm"):  # LayerNorm begins with ones and zeros.
+        if name.startswith("norm"):  # Norms begin with ones and zeros; a variance stays far above 0.
             weights[name] = array + generator.normal(0, 0.5, array.shape).astype(np.float32)
     model = Model(
         architecture=config,

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from model.architecture import CharCnnConfig
 from model.runfile import Model, Weights
 
 Doubles = npt.NDArray[np.float64]
@@ -16,7 +17,7 @@ def probabilities(model: Model, weights: Weights, codes_NL: npt.NDArray[np.uint8
     x_NLC = one_hot[codes_NL]
     for layer in (1, 2):
         x_NLC = _convolve(x_NLC, w[f"conv_{layer}.weight"]) + w[f"conv_{layer}.bias"]
-        x_NLC = _normalise(np.maximum(x_NLC, 0)) * w[f"norm_{layer}.weight"] + w[f"norm_{layer}.bias"]
+        x_NLC = _normalise(np.maximum(x_NLC, 0), model, w, f"norm_{layer}")
     hidden = np.maximum(x_NLC.reshape(len(codes_NL), -1) @ w["linear_1.weight"].T + w["linear_1.bias"], 0)
     logits = (hidden @ w["linear_2.weight"].T + w["linear_2.bias"]) / model.temperature
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -36,7 +37,13 @@ def _convolve(x_NLC: Doubles, weight: Doubles) -> Doubles:
     return result
 
 
-def _normalise(x_NLC: Doubles) -> Doubles:
-    deviation = np.sqrt(x_NLC.var(axis=-1, keepdims=True) + 1e-5)
-    result: Doubles = (x_NLC - x_NLC.mean(axis=-1, keepdims=True)) / deviation
+def _normalise(x_NLC: Doubles, model: Model, w: dict[str, Doubles], layer: str) -> Doubles:
+    assert isinstance(model.architecture, CharCnnConfig)
+    if model.architecture.norm == "none":
+        return x_NLC
+    if model.architecture.norm == "layer":
+        mean, variance = x_NLC.mean(axis=-1, keepdims=True), x_NLC.var(axis=-1, keepdims=True)
+    else:
+        mean, variance = w[f"{layer}.running_mean"], w[f"{layer}.running_var"]
+    result: Doubles = (x_NLC - mean) / np.sqrt(variance + 1e-5) * w[f"{layer}.weight"] + w[f"{layer}.bias"]
     return result

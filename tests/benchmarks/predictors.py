@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from model.architecture import CharCnnConfig, NgramConfig, build_network
+from model.architecture import CharCnnConfig, LstmConfig, NgramConfig, build_network
+from model.architecture_base import Architecture
 from model.folded import TASK_ROWS, FoldedPredictor
 from model.folded_charcnn import FoldedCharCnn
 from model.runfile import Model, Weights
@@ -60,8 +61,8 @@ def _torch_forward(model: Model, weights: Weights, codes_NL: Codes, batch_size: 
     return work
 
 
-def _without_a_table(model: Model, weights: Weights, codes_NL: Codes) -> Work:
-    network = FoldedCharCnn(model, weights, table_bytes=0)
+def _without_a_table(model: Model, config: CharCnnConfig, weights: Weights, codes_NL: Codes) -> Work:
+    network = FoldedCharCnn(model, config, weights, table_bytes=0)
     read_only_NL = codes_NL.view()
     read_only_NL.flags.writeable = False
     probabilities_NK = np.empty((len(codes_NL), len(model.labels)), np.float32)
@@ -79,7 +80,7 @@ def _seconds(work: Work, clock: Callable[[], float] = time.perf_counter) -> floa
     return clock() - begun
 
 
-def measure(config: CharCnnConfig | NgramConfig, profile_name: str, titles: pl.Series) -> None:
+def measure(config: Architecture, profile_name: str, titles: pl.Series) -> None:
     """Print a line for each way to compute a network, ours first."""
     profile = get_profile(profile_name)
     codes_NL = Encoder(profile).encode(titles)
@@ -94,7 +95,7 @@ def measure(config: CharCnnConfig | NgramConfig, profile_name: str, titles: pl.S
             forward = _torch_forward(model, weights, codes_NL, size, num_threads)
             ways[f"torch, batches of {size}"] = (len(codes_NL), forward)
         if isinstance(config, CharCnnConfig) and num_threads == 1:
-            ways["folded without a table"] = (len(codes_NL), _without_a_table(model, weights, codes_NL))
+            ways["folded without a table"] = (len(codes_NL), _without_a_table(model, config, weights, codes_NL))
             few_NL = codes_NL[:NAIVE_ROWS]
             ways["plain NumPy in float64"] = (len(few_NL), partial(naive_network.probabilities, model, weights, few_NL))
         print(f"threads: {num_threads}")  # noqa: T201
@@ -117,10 +118,11 @@ def _compare(ways: dict[str, tuple[int, Work]], clock: Callable[[], float]) -> N
 
 
 def main() -> None:
-    """Measure both networks, and the one with convolutions on a profile whose trigrams fit into no table."""
+    """Measure all networks, and the one with convolutions on a profile whose trigrams fit into no table."""
     titles = _titles(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     measure(CharCnnConfig(), "seed", titles)
     measure(CharCnnConfig(), "ascii", titles)
+    measure(LstmConfig(), "seed", titles)
     measure(NgramConfig(), "seed", titles)
 
 

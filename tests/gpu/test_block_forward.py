@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from model.architecture import CharCnnConfig, NgramConfig, build_network
+from model.architecture import CharCnnConfig, LstmConfig, NgramConfig, build_network
+from model.architecture_base import Architecture
 from model.block_forward import BlockForward
 from pipeline.alphabet import get_profile
 from tests.datasets import random_codes
@@ -16,7 +17,7 @@ PROFILE = get_profile("seed")
 NUM_CLASSES = 4
 
 
-def _network(config: CharCnnConfig | NgramConfig) -> nn.Module:
+def _network(config: Architecture) -> nn.Module:
     torch.manual_seed(3)
     return build_network(config, PROFILE, NUM_CLASSES).eval()
 
@@ -28,8 +29,12 @@ def _blocks(network: nn.Module, device: str, block_rows: int) -> BlockForward:
 
 
 @pytest.mark.parametrize("block_rows", [1 << 16, 1000, 997, 64])
-@pytest.mark.parametrize("config", [CharCnnConfig(), NgramConfig(buckets=997)], ids=["charcnn", "ngram"])
-def test_it_equals_the_cpu_in_blocks_of_any_size(config: CharCnnConfig | NgramConfig, block_rows: int) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [CharCnnConfig(), CharCnnConfig(norm="batch"), LstmConfig(), NgramConfig(buckets=997)],
+    ids=["charcnn", "charcnn-batch", "lstm", "ngram"],
+)
+def test_it_equals_the_cpu_in_blocks_of_any_size(config: Architecture, block_rows: int) -> None:
     codes_NL = random_codes(PROFILE, 10_000)
     expected = _blocks(_network(config), "cpu", 1024).predict(codes_NL)
     blocks = _blocks(_network(config), "cuda", block_rows)

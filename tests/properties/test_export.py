@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.architecture import CharCnnConfig, NgramConfig, build_network
+from model.architecture_base import Architecture
 from model.folded import FoldedPredictor
 from model.onnx_export import build_onnx
 from model.onnx_trial import trial_codes
@@ -22,12 +23,12 @@ from model.onnx_verify import open_session
 from model.runfile import Model, Weights
 from pipeline.alphabet import PROFILES, Codes, Profile, get_profile
 from tests.datasets import random_codes, random_model
-from tests.properties.test_predictors import CHARCNN, NGRAM, Config
+from tests.properties.test_predictors import BATCH_NORM, CHARCNN, EVERY, LSTM, NGRAM, NO_NORM, STACKED
 
 NO_WORDS = NgramConfig(buckets=64, dim=3, min_order=1, max_order=1, word_order=0)
 
 
-def model_of(config: Config, profile: Profile, **more: Any) -> tuple[Model, Weights]:
+def model_of(config: Architecture, profile: Profile, **more: Any) -> tuple[Model, Weights]:
     """A fresh model, its convolutions' weights half of those that the engines' tests take.
 
     With those, a row whose channels are nearly equal before a LayerNorm lets float32 alone be wrong by more than is allowed here.
@@ -64,8 +65,8 @@ def both(profile: Profile) -> Codes:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM, NgramConfig(buckets=4096), NO_WORDS])
-def test_every_profile(config: Config, name: str) -> None:
+@pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM, NgramConfig(buckets=4096), NO_WORDS, STACKED], ids=str)
+def test_every_profile(config: Architecture, name: str) -> None:
     profile = get_profile(name)
     model, weights = model_of(config, profile, temperature=1.7)
     codes = both(profile)
@@ -75,15 +76,17 @@ def test_every_profile(config: Config, name: str) -> None:
 
 
 @pytest.mark.parametrize("max_length", [1, 2, 3, 5, 8, 9, 200])
-@pytest.mark.parametrize("config", [CHARCNN, NGRAM, replace(NGRAM, min_order=1, max_order=9, word_order=1)])
-def test_every_length(config: Config, max_length: int) -> None:
+@pytest.mark.parametrize(
+    "config", [CHARCNN, NGRAM, replace(NGRAM, min_order=1, max_order=9, word_order=1), LSTM], ids=str
+)
+def test_every_length(config: Architecture, max_length: int) -> None:
     profile = get_profile("ascii", max_length)
     check_equal(*model_of(config, profile), both(profile))
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 5, 6, 40])
 @pytest.mark.parametrize("config", [CHARCNN, NGRAM])
-def test_more_and_fewer_classes_than_dimensions(config: Config, num_classes: int) -> None:
+def test_more_and_fewer_classes_than_dimensions(config: Architecture, num_classes: int) -> None:
     profile = get_profile("seed", 20)
     check_equal(*model_of(config, profile, num_classes=num_classes, temperature=0.6), both(profile))
 
@@ -128,16 +131,21 @@ def test_the_row_of_no_ngram_adds_nothing(num_classes: int) -> None:
 @given(
     rows=st.lists(st.binary(min_size=7, max_size=7), min_size=1, max_size=30),
     name=st.sampled_from(["seed", "ascii", "bytes"]),
-    config=st.sampled_from([CHARCNN, NGRAM, replace(NGRAM, min_order=1, max_order=9), replace(NGRAM, word_order=1)]),
+    config=st.sampled_from(
+        [
+            *(CHARCNN, BATCH_NORM, NO_NORM, LSTM, STACKED),
+            *(NGRAM, replace(NGRAM, min_order=1, max_order=9), replace(NGRAM, word_order=1)),
+        ]
+    ),
 )
-def test_any_codes(rows: list[bytes], name: str, config: Config) -> None:
+def test_any_codes(rows: list[bytes], name: str, config: Architecture) -> None:
     profile = get_profile(name, 7)
     codes = (np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 7).astype(int) % profile.num_codes).astype(np.uint8)
     check_equal(*model_of(config, profile), codes)
 
 
-@pytest.mark.parametrize("config", [CHARCNN, NGRAM], ids=["charcnn", "ngram"])
-def test_any_number_of_rows_at_once(config: Config) -> None:
+@EVERY
+def test_any_number_of_rows_at_once(config: Architecture) -> None:
     profile = get_profile("seed")
     model, weights = model_of(config, profile)
     codes = random_codes(profile, 700)

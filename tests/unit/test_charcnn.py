@@ -7,8 +7,18 @@ import einops.layers.torch as elt
 import pytest
 import torch
 
-from model.architecture import CharCnnConfig, NgramConfig, build_network, config_from_json, config_to_json
-from model.charcnn import CharCnn, OneHot
+from model.architecture import (
+    CONFIGS,
+    CharCnnConfig,
+    LstmConfig,
+    NgramConfig,
+    build_network,
+    choose_architecture,
+    config_from_json,
+    config_to_json,
+)
+from model.architecture_base import Architecture
+from model.charcnn import ChannelBatchNorm, CharCnn, OneHot
 from pipeline.alphabet import PROFILES, get_profile
 from pipeline.errors import InputError, UsageError
 from tests import naive
@@ -76,27 +86,80 @@ def test_the_text_of_a_row_alone_decides_its_logits(name: str) -> None:
     """No layer mixes rows, and the network takes codes of every profile."""
     profile = get_profile(name, 12)
     torch.manual_seed(0)
-    for config in (CharCnnConfig(), NgramConfig(buckets=100)):
+    for config in (CharCnnConfig(), CharCnnConfig(norm="batch"), NgramConfig(buckets=100), LstmConfig(hidden=5)):
         network = build_network(config, profile, 3).eval()
         codes = torch.from_numpy(random_codes(profile, 20))
         torch.testing.assert_close(network(codes)[7:9], network(codes[7:9]))
 
 
-def test_dropping_ngrams_changes_training_only() -> None:
+@pytest.mark.parametrize(
+    "config", [CharCnnConfig(dropout=0.5), NgramConfig(buckets=100, dropout=0.5), LstmConfig(hidden=5, dropout=0.5)]
+)
+def test_dropping_features_changes_training_only(config: Architecture) -> None:
     torch.manual_seed(0)
-    network = build_network(NgramConfig(buckets=100, dropout=0.5), SEED, 3)
+    network = build_network(config, SEED, 3)
     codes = torch.from_numpy(random_codes(SEED, 5))[1:3]
     assert not torch.equal(network.train()(codes), network(codes))
     assert torch.equal(network.eval()(codes), network(codes))
-
-
-@pytest.mark.parametrize("config", [CharCnnConfig(hidden=7), NgramConfig(word_order=1, dropout=0.0)])
-def test_a_config_survives_its_json(config: CharCnnConfig | NgramConfig) -> None:
-    assert config_from_json(config_to_json(config)) == config
+    without = build_network(replace(config, dropout=0.0), SEED, 3).train()  # type: ignore[call-arg]
+    assert torch.equal(without(codes), without(codes))
 
 
 @pytest.mark.parametrize(
-    "stored", [{}, {"name": "lstm"}, {"name": "charcnn", "heads": 8}, {"name": "ngram", "dim": 0}, {"name": ["ngram"]}]
+    "config",
+    [
+        *(CharCnnConfig(hidden=7), CharCnnConfig(norm="batch", dropout=0.2)),
+        *(NgramConfig(word_order=1, dropout=0.0), LstmConfig(layers=2)),
+    ],
+)
+def test_a_config_survives_its_json(config: Architecture) -> None:
+    assert config_from_json(config_to_json(config)) == config
+
+
+def test_what_came_later_is_not_said_where_it_changes_nothing() -> None:
+    """So the fingerprint of a model that was trained before stays, and with it what the ledger of drops says was scored."""
+    old = {"name": "charcnn", "channels_1": 32, "channels_2": 28, "hidden": 64}
+    assert config_from_json(old) == CharCnnConfig()
+    assert config_to_json(CharCnnConfig()) == old
+    assert config_to_json(CharCnnConfig(norm="none")) == {**old, "norm": "none"}
+
+
+def test_options_are_the_architectures_own_unless_given() -> None:
+    assert choose_architecture("charcnn", dropout=None, norm=None) == CharCnnConfig()
+    assert choose_architecture("charcnn", dropout=0.1, norm="none") == CharCnnConfig(dropout=0.1, norm="none")
+    assert choose_architecture("lstm", dropout=0.0, norm=None) == LstmConfig(dropout=0.0)
+    for name in ("lstm", "ngram"):
+        with pytest.raises(UsageError, match=f"--norm layer: --arch {name} has none.*: charcnn$"):
+            choose_architecture(name, norm="layer")
+
+
+@pytest.mark.parametrize(
+    "config", [*(kind() for kind in CONFIGS.values()), CharCnnConfig(norm="batch"), LstmConfig(layers=3)]
+)
+def test_the_weights_are_those_that_were_announced(config: Architecture) -> None:
+    state = build_network(config, SEED, 3).state_dict()
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == config.weight_shapes(SEED, 3)
+    assert {tensor.dtype for tensor in state.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("num_rows", [1, 6])
+def test_batch_norm_is_torchs(num_rows: int) -> None:
+    ours, theirs = ChannelBatchNorm(3), torch.nn.BatchNorm1d(3)
+    x_BLC = torch.randn(num_rows, 5, 3, generator=torch.Generator().manual_seed(0)) * 4 + 1
+    for _ in range(3):
+        expected = theirs(x_BLC.transpose(1, 2)).transpose(1, 2)
+        torch.testing.assert_close(ours(x_BLC), expected)
+    torch.testing.assert_close(ours.eval()(x_BLC), theirs.eval()(x_BLC.transpose(1, 2)).transpose(1, 2))
+    assert not torch.equal(ours.running_mean, torch.zeros(3))
+
+
+def test_a_batch_of_one_position_is_normed_by_what_ran_along() -> None:
+    norm = ChannelBatchNorm(3).train()
+    torch.testing.assert_close(norm(torch.ones(1, 1, 3)), torch.ones(1, 1, 3), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "stored", [{}, {"name": "gru"}, {"name": "charcnn", "heads": 8}, {"name": "ngram", "dim": 0}, {"name": ["ngram"]}]
 )
 def test_a_config_of_another_charmill_is_refused(stored: dict[str, object]) -> None:
     with pytest.raises((InputError, TypeError)):  # runfile.py turns both into one that names the file
@@ -110,8 +173,12 @@ def test_a_config_of_another_charmill_is_refused(stored: dict[str, object]) -> N
         lambda: replace(NgramConfig(), min_order=5, max_order=4),
         lambda: NgramConfig(word_order=3),
         lambda: NgramConfig(dropout=1.0),
+        lambda: CharCnnConfig(dropout=-0.1),
+        lambda: CharCnnConfig(norm="group"),
+        lambda: LstmConfig(layers=0),
+        lambda: LstmConfig(dropout=1.0),
     ],
 )
 def test_sizes_that_make_no_sense_are_refused(make: Callable[[], object]) -> None:
-    with pytest.raises(UsageError, match=r"hidden|min_order|word_order|dropout"):
+    with pytest.raises(UsageError, match=r"hidden|min_order|word_order|dropout|norm|layers"):
         make()

@@ -34,6 +34,7 @@ TORCH_ALWAYS = {
     "model/checkpoint.py",
     "model/device.py",
     "model/halving.py",
+    "model/lstm.py",
     "model/metrics.py",
     "model/ngram.py",
     "model/optim.py",
@@ -48,6 +49,7 @@ ONNX_ALWAYS = {
     "model/onnx_charcnn.py",
     "model/onnx_export.py",
     "model/onnx_graph.py",
+    "model/onnx_lstm.py",
     "model/onnx_ngram.py",
     "model/onnx_verify.py",
 }

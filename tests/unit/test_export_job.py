@@ -63,7 +63,7 @@ def test_the_report_says_what_was_written_and_how_close_it_is(arch: str, tmp_pat
     assert "from the folded engine's probabilities" in done.out
 
 
-@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+@pytest.mark.parametrize("arch", ["charcnn", "lstm", "ngram"])
 def test_serving_the_file_as_the_readme_does_predicts_what_score_does(
     arch: str, tmp_path: Path, capsys: Capsys
 ) -> None:
@@ -122,7 +122,7 @@ def test_the_metadata_names_classes_model_and_version() -> None:
     }
 
 
-@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+@pytest.mark.parametrize("arch", ["charcnn", "lstm", "ngram"])
 def test_the_bytes_are_the_same_without_torch_and_in_another_process(arch: str, tmp_path: Path, capsys: Capsys) -> None:
     here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
     export(capsys, shared_run(arch), "--onnx", here)

@@ -22,6 +22,8 @@ SIZES = [
     CharCnnConfig(channels_1=16, channels_2=16, hidden=16),
     CharCnnConfig(channels_1=17, channels_2=33, hidden=31),
     CharCnnConfig(channels_1=40, channels_2=5, hidden=70),
+    CharCnnConfig(channels_1=18, channels_2=7, hidden=9, norm="batch"),
+    CharCnnConfig(channels_1=18, channels_2=7, hidden=9, norm="none"),
 ]
 
 
@@ -35,8 +37,13 @@ def predict(
     return result
 
 
+def fold(model: Model, weights: Weights, table_bytes: int = TABLE_BYTES) -> FoldedCharCnn:
+    assert isinstance(model.architecture, CharCnnConfig)
+    return FoldedCharCnn(model, model.architecture, weights, table_bytes=table_bytes)
+
+
 def check(model: Model, weights: Weights, codes: Codes, table_bytes: int) -> None:
-    got = predict(FoldedCharCnn(model, weights, table_bytes=table_bytes), codes, len(model.labels))
+    got = predict(fold(model, weights, table_bytes), codes, len(model.labels))
     expected = naive_network.probabilities(model, weights, codes)
     np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
     assert expected.std(axis=0).max() > 0.01, "all rows alike show nothing"
@@ -92,7 +99,7 @@ def test_any_codes(rows: list[list[int]], way: str) -> None:
     profile = get_profile("seed", 9)
     model, weights = random_model(SIZES[3], profile)
     codes = np.array(rows, np.uint8)
-    got = predict(FoldedCharCnn(model, weights, table_bytes=WAYS[way]), codes, 4)
+    got = predict(fold(model, weights, WAYS[way]), codes, 4)
     np.testing.assert_allclose(got, naive_network.probabilities(model, weights, codes), atol=1e-5, rtol=0)
 
 
@@ -107,5 +114,5 @@ def test_channels_that_hardly_differ_are_normalised_exactly(way: str) -> None:
 
 def test_a_table_is_made_only_where_it_is_small_enough() -> None:
     for name, expected in (("seed", True), ("ascii", False), ("bytes", False)):
-        network = FoldedCharCnn(*random_model(CharCnnConfig(), get_profile(name)))
+        network = fold(*random_model(CharCnnConfig(), get_profile(name)))
         assert (network._table is not None) == expected

@@ -25,6 +25,8 @@ def test_recipe_seed_is_the_article() -> None:
         "seed": 0,
         "precision": "float32",
         "compile": False,
+        "dropout": None,
+        "norm": None,
     }
 
 
@@ -73,6 +75,10 @@ def test_the_default_repeats_small_data_and_not_large() -> None:
         ({"lr": float("inf")}, "--lr inf"),
         ({"weight_decay": float("nan")}, "--weight-decay nan"),
         ({"seed": 1 << 64}, "--seed"),
+        ({"arch": "lstm", "norm": "layer"}, "--norm layer: --arch lstm has none"),
+        ({"arch": "charcnn", "norm": "group"}, "norm 'group': expected one of batch, layer, none"),
+        ({"dropout": 1.0}, "ngram: dropout 1.0: expected 0 or more and below 1"),
+        ({"arch": "lstm", "compile": True}, "--compile: .*--arch lstm"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(flags: dict[str, Any], message: str) -> None:

@@ -89,7 +89,7 @@ def test_the_folded_engine_runs_on_the_cpu(csv: Path, tmp_path: Path, capsys: Ca
 def test_both_engines_predict_the_same(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
     import polars as pl
 
-    for arch in ("charcnn", "ngram"):
+    for arch in ("charcnn", "lstm", "ngram"):
         frames = []
         for engine in ("folded", "torch"):
             out = tmp_path / f"{arch}-{engine}.parquet"

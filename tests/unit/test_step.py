@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from model.architecture import CharCnnConfig, NgramConfig, build_network
+from model.architecture import CharCnnConfig, LstmConfig, NgramConfig, build_network
+from model.architecture_base import Architecture
 from model.optim import make_optimizer, make_schedule
 from model.recipe import resolve
 from model.step import TrainStep
@@ -18,8 +19,10 @@ from pipeline.dataset import Batch
 from tests.commands import ROOT, environment
 
 CPU = torch.device("cpu")
-SMALL: dict[str, CharCnnConfig | NgramConfig] = {
+SMALL: dict[str, Architecture] = {
     "charcnn": CharCnnConfig(channels_1=8, channels_2=6, hidden=10),
+    "charcnn-batch": CharCnnConfig(channels_1=8, channels_2=6, hidden=10, norm="batch"),
+    "lstm": LstmConfig(dim=8, hidden=10, dropout=0),
     "ngram": NgramConfig(buckets=64, max_order=2, dropout=0),
 }
 
@@ -50,8 +53,12 @@ def _losses(step: TrainStep, num_steps: int = 40) -> list[float]:
 def _outputs(network: nn.Module) -> dict[str, torch.dtype]:
     """Filled with the dtype of what each layer gives."""
     seen: dict[str, torch.dtype] = {}
+
+    def note(name: str, output: Any) -> None:
+        seen[name] = (output[0] if isinstance(output, tuple) else output).dtype
+
     for name, layer in network.named_modules():
-        layer.register_forward_hook(lambda _layer, _inputs, output, name=name: seen.__setitem__(name, output.dtype))
+        layer.register_forward_hook(lambda _layer, _inputs, output, name=name: note(name, output))
     return seen
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.manifest import read_manifest
 from pipeline.shards import open_labels
+from model.architecture import CONFIGS
 from tests.commands import call, call_here, files_in
 from tests.datasets import LABELS, make_dataset, shared_dataset, shrink_ngram, titles, write_csv
 
@@ -110,7 +111,12 @@ def test_a_threshold_gives_what_it_says_when_scored(tmp_path: Path, capsys: Caps
 def test_logs_for_machines_are_json_with_numbers(tmp_path: Path, capsys: Capsys) -> None:
     done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "run", "--log", "json", *QUICK)
     lines = [json.loads(line) for line in done.err.splitlines()]
-    assert [line["event"] for line in lines if line["event"] != "train"] == ["training", "epoch 1", "epoch 2"]
+    events = [line["event"] for line in lines if line["event"] not in {"train", "layer"}]
+    assert events == ["training", "epoch 1", "epoch 2"]
+    *layers, total = [line for line in lines if line["event"] == "layer"]
+    assert total["name"] == "total"
+    assert total["parameters"] == sum(layer["parameters"] for layer in layers) > 0
+    assert ("linear", "Linear", "3") in {(layer["name"], layer["kind"], layer["shape"]) for layer in layers}
     assert all(list(line)[:3] == ["timestamp", "level", "event"] for line in lines)
     assert isinstance(lines[-1]["valid_accuracy"], float)
     assert isinstance(lines[0]["rows"], int)
@@ -218,6 +224,32 @@ def test_as_a_process_it_says_nothing_but_logs_and_without_a_baseline_imports_no
     assert done.code == 0, done.err
     assert done.report["arch"] == "charcnn"
     assert not done.said
+    assert re.search(r"^[\d:]+ layer  linear_2 +Linear +3 +195$", done.err, re.MULTILINE)
+
+
+def test_options_reach_the_network_and_the_files(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "run"
+    tokens = ["--arch", "charcnn", "--norm", "batch", "--dropout", "0.25", *QUICK]
+    assert call_here(capsys, "train", shared_dataset(), "--out", out, *tokens).code == 0
+    architecture = json.loads((out / "model.json").read_text())["architecture"]
+    assert (architecture["norm"], architecture["dropout"]) == ("batch", 0.25)
+    config = tomllib.loads((out / "config.toml").read_text())
+    assert (config["norm"], config["dropout"]) == ("batch", 0.25)
+
+
+@pytest.mark.parametrize("arch", ["lstm", "ngram"])
+def test_an_option_that_an_architecture_has_no_use_for_is_refused(arch: str, tmp_path: Path, capsys: Capsys) -> None:
+    tokens = ["--arch", arch, "--norm", "none", *QUICK]
+    done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "run", *tokens)
+    assert done.code == 2
+    assert f"--norm none: --arch {arch} has none" in done.error
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_lists_every_architecture_with_a_line_of_its_own(capsys: Capsys) -> None:
+    done = call_here(capsys, "train", "--help")
+    for name, config in CONFIGS.items():
+        assert re.search(rf"^│ +{name}: {re.escape(config().summary[:20])}", done.out, re.MULTILINE), name
 
 
 def test_the_old_model_stays_until_the_new_one_is_there(tmp_path: Path, capsys: Capsys) -> None:

@@ -19,7 +19,7 @@ from model.run_folder import CHECKPOINT
 from model.training import Trained, Training
 from pipeline.errors import InputError, MismatchError, UsageError
 from pipeline.manifest import read_manifest
-from tests.datasets import QUIET, make_dataset, make_run, shared_dataset, shrink_ngram
+from tests.datasets import QUIET, make_dataset, make_run, shared_dataset, shrink_lstm, shrink_ngram
 
 
 class _StoppedError(Exception):
@@ -33,8 +33,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _small_ngram(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     shrink_ngram(monkeypatch)
+    shrink_lstm(monkeypatch)
 
 
 def _config(**flags: Any) -> TrainConfig:
@@ -74,7 +75,7 @@ def _but_seconds(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name != "seconds"} for line in history]
 
 
-@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+@pytest.mark.parametrize("arch", ["charcnn", "ngram", "lstm"])
 def test_it_learns_what_can_be_learnt(arch: str, tmp_path: Path) -> None:
     run = make_run(shared_dataset(), tmp_path / "run", arch=arch, epochs=6, batch_size=32)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -103,6 +104,25 @@ def test_stopped_at_any_step_and_resumed_it_ends_the_same(arch: str, small: Path
         assert _weights(resumed) == _weights(undisturbed), f"stopped at step {step}"
         assert _but_seconds(resumed.history) == _but_seconds(undisturbed.history)
         assert resumed.evaluation == undisturbed.evaluation
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [{"arch": "lstm"}, {"arch": "charcnn", "norm": "batch", "dropout": 0.3}],
+    ids=str,
+)
+def test_every_network_ends_the_same_when_it_is_stopped(flags: dict[str, Any], small: Path, tmp_path: Path) -> None:
+    """With what runs along, and with what is dropped at random. At the first step, in the middle, at an epoch's end and behind it."""
+    config = _config(epochs=2, **flags)
+    undisturbed = _run(_training(small, tmp_path / "whole", config))
+    num_batches = _training(small, tmp_path / "whole", config).num_batches
+    for step in (2, num_batches, num_batches + 1, 2 * num_batches):
+        run = tmp_path / f"stopped-{step}"
+        with pytest.raises(_StoppedError):
+            _run(_training(small, run, config), step.__eq__)
+        again = _training(small, run, config)
+        assert again.resume()
+        assert _weights(_run(again)) == _weights(undisturbed), f"stopped at step {step}"
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -142,6 +162,8 @@ def test_another_seed_gives_other_weights(small: Path, tmp_path: Path) -> None:
     [
         {"precision": "bfloat16", "arch": "charcnn"},
         {"precision": "bfloat16", "arch": "ngram"},
+        {"precision": "bfloat16", "arch": "lstm"},
+        {"precision": "bfloat16", "arch": "charcnn", "norm": "batch"},
         pytest.param({"compile": True, "arch": "charcnn"}, marks=pytest.mark.slow),
     ],
     ids=str,
@@ -167,7 +189,15 @@ def test_however_it_computes_a_stopped_training_ends_the_same(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("lr", 0.5), ("seed", 7), ("batch_size", 8), ("arch", "charcnn"), ("precision", "bfloat16"), ("compile", True)],
+    [
+        ("lr", 0.5),
+        ("seed", 7),
+        ("batch_size", 8),
+        ("arch", "charcnn"),
+        ("precision", "bfloat16"),
+        ("compile", True),
+        ("dropout", 0.25),
+    ],
 )
 def test_resuming_with_another_configuration_names_the_field(
     field: str, value: object, small: Path, tmp_path: Path
