@@ -111,7 +111,6 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     torch.set_num_threads(config.common.num_threads)
     device = choose_device(config.device)
     manifest = read_manifest(config.dataset)
-    verify_shards(config.dataset, manifest)
     if len(manifest.labels) < 2:
         raise InputError(
             f"{config.dataset}: all rows are of class {manifest.labels[0]!r}; a classifier needs two or more"
@@ -119,6 +118,7 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     resolved = resolve(
         config.recipe, config.recipe_flags(), num_train=manifest.num_rows("train"), num_valid=manifest.num_rows("valid")
     )
+    verify_shards(config.dataset, manifest)
     require_free_run(config.out, resume=config.resume, overwrite=config.common.overwrite)
     config.out.mkdir(parents=True, exist_ok=True)
     with exclusive(config.out):
@@ -151,6 +151,7 @@ def _report(manifest: "Manifest", resolved: "TrainConfig", trained: "Trained") -
         "arch": resolved.arch,
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch + 1,
+        "weights_epoch": trained.epoch + 1,
         "rows_train": manifest.num_rows("train"),
         "rows_valid": manifest.num_rows("valid"),
     }
@@ -201,6 +202,8 @@ def _train(
             resumed_at_batch=training.batches_done,
         )
         trained = training.run(meter.update, _epoch_writer(config.out, meter))
+        if len(trained.history) < resolved.epochs:
+            meter.note("out of patience", epochs=len(trained.history), best_epoch=trained.best_epoch + 1)
     return trained, resumed
 
 
@@ -283,7 +286,7 @@ def render(report: dict[str, Any]) -> str:
             "accuracy on the last batch": f"{report['batch_accuracy']:.2%} (what the article prints)",
             "loss on held-out rows": f"{report['valid_loss']:.4f}",
             "loss on training rows": f"{report['train_loss']:.4f}",
-            "recipe": f"{report['recipe']}, {report['arch']}, {report['epochs']} epochs",
+            "recipe": f"{report['recipe']}, {report['arch']}, {report['epochs']} epochs, weights of epoch {report['weights_epoch']}",
             "rows": f"{report['rows_train']:,} to train from, {report['rows_valid']:,} held out",
             "seconds": report["seconds"],
             "files": report["outputs"],

@@ -20,6 +20,9 @@ def test_weights_and_what_the_optimiser_remembers(value: float) -> None:
     network(torch.rand(4, 3)).square().sum().backward()
     optimizer.step()
     assert first_not_finite(network, optimizer) is None
+    with torch.no_grad():
+        linear.weight[0, 0] = 1e30
+    assert first_not_finite(network, optimizer) is None
     places: list[tuple[torch.Tensor, str]] = [
         (linear.weight, "the weights in 0.weight"),
         (network.state_dict()["1.running_mean"], "the weights in 1.running_mean"),

@@ -55,6 +55,19 @@ def _trained(**flags: Any) -> torch.Tensor:
     return network.weight.detach()
 
 
+@pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamw"])
+def test_what_is_left_open_is_torchs_but_for_two(name: str) -> None:
+    """Sgd has a momentum here, and adamw no weight decay that was not asked for."""
+    kinds = {"sgd": "SGD", "adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
+    parameters = [nn.Parameter(torch.zeros(1))]
+    ours = make_optimizer(_config(optimizer=name), parameters)
+    theirs = getattr(torch.optim, kinds[name])(parameters, lr=LR)
+    assert type(ours) is type(theirs)
+    changed = {key: value for key, value in ours.defaults.items() if value != theirs.defaults[key]}
+    changed.pop("fused", None)
+    assert changed == {"sgd": {"momentum": 0.9}, "adamw": {"weight_decay": 0.0}}.get(name, {})
+
+
 def _gradient(weight: torch.Tensor, codes_BL: torch.Tensor, label_ids_B: torch.Tensor) -> torch.Tensor:
     """Of the mean cross-entropy."""
     x_BL = codes_BL.double()
