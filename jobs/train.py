@@ -166,8 +166,8 @@ def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
         "checkpoint_seconds": config.checkpoint_seconds,
         "threads": config.common.threads,
     }
-    # JSON's numbers, strings, booleans and lists are TOML's as well; what is None or empty is what its absence means.
-    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value not in (None, ()))
+    # JSON's numbers, strings, booleans and lists are TOML's as well; None is what its absence means.
+    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value is not None)
     replace_file(config.out / "config.toml", lambda file: file.write(text.encode()))
 
 

@@ -19,7 +19,8 @@ def recipe_flag(name: str, text: str) -> Parameter:
 
 
 def _numbers(_type: Any, tokens: Sequence[Any]) -> tuple[int, ...]:
-    words = [word.strip() for token in tokens for word in token.value.split(",")]
+    # An empty list in a config file comes as an empty word.
+    words = [word.strip() for token in tokens if token.value for word in token.value.split(",")]
     if not all(word.isdecimal() for word in words):
         raise ValueError(f"expected whole numbers with commas between, got {','.join(words)}.")
     return tuple(map(int, words))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.command import parse
+from jobs.train import TrainJobConfig
 from tests.commands import call, call_here, files_in
 from tests.datasets import make_dataset, shared_dataset, shrink_ngram, write_csv
 
@@ -155,6 +157,20 @@ def test_a_flag_without_use_is_refused_before_anything_is_written(tmp_path: Path
     assert done.code == 2
     assert "--milestones: expected whole numbers with commas between, got 1,x." in done.error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("milestones = []", ()), ("milestones = [2, 4]", (2, 4)), ("milestones = '3, 5'", (3, 5)), ("", None)],
+)
+def test_milestones_come_from_a_config_as_well(given: str, expected: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """As a run writes them: one of a single epoch has none."""
+    (tmp_path / "config.toml").write_text(f"schedule = 'multi-step'\n{given}\n")
+    config = parse("train", TrainJobConfig, ["data", "--out", "run", "--config", str(tmp_path / "config.toml")])
+    assert config is not None
+    assert config.scheduling.milestones == expected
+    assert config.recipe_flags().get("milestones") == expected
+    assert config.recipe_flags()["schedule"] == "multi-step"
 
 
 def test_a_held_run_is_temporary(tmp_path: Path, capsys: Capsys) -> None:

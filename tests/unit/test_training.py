@@ -197,6 +197,31 @@ def test_with_any_technique_a_stopped_training_ends_the_same(
         assert _but_seconds(resumed.history) == _but_seconds(undisturbed.history)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"init": "xavier-uniform"},
+        {"label_smoothing": 0.1},
+        {"clip_norm": 1e-3},
+        {"class_weights": "balanced"},
+        {"weight_decay": 0.1},
+        {"warm_up": 0.5},
+        {"schedule": "step"},
+        {"optimizer": "rmsprop"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+def test_a_technique_reaches_the_weights(arch: str, flags: dict[str, Any], small: Path, tmp_path: Path) -> None:
+    plain = {"arch": arch, "schedule": "constant", "optimizer": "adagrad", "epochs": 3, "batch_size": 40, "lr": 0.01}
+    with_it, without = (
+        _run(_training(small, tmp_path / name, _config(**chosen), every=1e9))
+        for name, chosen in (("with", plain | flags), ("without", plain))
+    )
+    assert _weights(with_it).keys() == _weights(without).keys()
+    assert _weights(with_it) != _weights(without)
+
+
 def test_chance_comes_from_the_seed_alone(small: Path, tmp_path: Path) -> None:
     """Whatever other code did with the random states of this process."""
     weights = []
@@ -292,6 +317,10 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_no_checkpoint_of_it(small: P
     config = _config(arch="charcnn", optimizer="sgd", lr=1e30, schedule="constant")
     with pytest.raises(InputError, match=r"epoch 1, batch 2 of 5: the loss is (nan|inf).*--lr.*last\.safetensors"):
         _run(_training(small, tmp_path, config))
+    steps: list[int] = []
+    with pytest.raises(InputError, match="epoch 1, batch 2 of 5"):  # On the CPU at once, not at the next checkpoint.
+        _training(small, tmp_path / "rarely", config, every=1e9).run(lambda done, _: steps.append(done), lambda _: None)
+    assert steps == [1]
     progress = read_progress(tmp_path / CHECKPOINT)
     assert math.isfinite(progress["sums"]["loss"])
     assert progress["dataset"]["delivered"] == 1
