@@ -102,5 +102,5 @@ class RegularisationFlags:
         Parameter(help="Keep the weights of the best epoch, not of the last. Both recipes: with --patience."),
     ] = None
     best_by: Annotated[
-        BestBy | None, Parameter(help="What makes an epoch the best one, on the held-out rows; loss by default.")
+        BestBy | None, Parameter(help="What makes an epoch the best one, on the held-out rows; accuracy by default.")
     ] = None

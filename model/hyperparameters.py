@@ -71,6 +71,12 @@ RECIPES: dict[str, dict[str, Any]] = {
 here as well, and counts as long as that one is chosen."""
 
 
+DEFAULT_BEST_BY: BestBy = "accuracy"
+"""What makes an epoch the best one where no flag says so. A network that grows too sure of itself raises the loss while it still learns to
+tell more rows, and a temperature mends the one but not the other: on 20,000 AG News titles, charcnn's lowest loss came two epochs before an
+accuracy 2.5 points higher."""
+
+
 def step_epochs_for(epochs: int) -> int:
     """The default of `step`: a third of the epochs."""
     return max(1, epochs // 3)

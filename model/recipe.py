@@ -10,6 +10,7 @@ from typing import Any, get_args
 from model.architecture import CONFIGS
 from model.hyperparameters import (
     COMMON,
+    DEFAULT_BEST_BY,
     OPTIMIZER_OPTIONS,
     RECIPES,
     SCHEDULE_OPTIONS,
@@ -213,7 +214,7 @@ def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: in
     values.setdefault("limit_batches", max(1, num_valid // batch_size))
     values.setdefault("epochs", min(_DEFAULT_MAX_EPOCHS, max(_DEFAULT_MIN_EPOCHS, -(-_DEFAULT_MIN_STEPS // steps))))
     values.setdefault("keep_best", values["patience"] > 0)
-    values.setdefault("best_by", "loss" if values["keep_best"] else None)
+    values.setdefault("best_by", DEFAULT_BEST_BY if values["keep_best"] else None)
     for choice, options_of in (("optimizer", OPTIMIZER_OPTIONS), ("schedule", SCHEDULE_OPTIONS)):
         own = options_of.get(values[choice], {})
         if "step_epochs" in own:

@@ -16,6 +16,7 @@ from model.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from model.class_weights import balanced_weights
 from model.epoch_sums import EpochSums
 from model.health import first_not_finite
+from model.hyperparameters import DEFAULT_BEST_BY
 from model.initialisation import initialise
 from model.metrics import Evaluation, evaluate
 from model.optim import make_optimizer, make_schedule
@@ -45,7 +46,7 @@ class Trained:
         network: In evaluation mode.
         history: A line of metrics for each epoch.
         epoch: The one, from 0, whose weights the network has: the last one, or the best one where that is kept.
-        best_epoch: The best one on the held-out rows, whether it is kept or not; by the loss where nothing else was said.
+        best_epoch: The best one on the held-out rows, whether it is kept or not; by accuracy where nothing else was said.
         evaluation: Of the network on the held-out rows.
     """
 
@@ -167,7 +168,7 @@ class Training:
 
     @property
     def _best_by(self) -> str:
-        return self._config.best_by or "loss"
+        return self._config.best_by or DEFAULT_BEST_BY
 
     def _is_out_of_patience(self) -> bool:
         return is_out_of_patience(self._history, self._best_by, self._config.patience)

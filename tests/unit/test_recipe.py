@@ -167,8 +167,8 @@ def test_patience_keeps_the_best() -> None:
         return config.keep_best, config.best_by
 
     assert best() == (False, None)
-    assert best(patience=2) == best(keep_best=True) == (True, "loss")
-    assert best(patience=2, best_by="accuracy") == (True, "accuracy")
+    assert best(patience=2) == best(keep_best=True) == (True, "accuracy")
+    assert best(patience=2, best_by="loss") == (True, "loss")
 
 
 @pytest.mark.parametrize(("num_train", "num_valid"), [(0, 5), (5, 0)])

@@ -137,7 +137,7 @@ def test_a_loss_that_is_not_finite_is_said_in_one_line(tmp_path: Path, capsys: C
 
 def test_it_says_when_patience_has_ended_and_reports_the_best_epoch(tmp_path: Path, capsys: Capsys) -> None:
     out = tmp_path / "run"
-    flags = ["--patience", 1, "--best-by", "accuracy", "--epochs", 20, "--batch-size", 32, "--threads", 1, "--json"]
+    flags = ["--patience", 1, "--epochs", 20, "--batch-size", 32, "--threads", 1, "--json"]
     done = call_here(capsys, "train", shared_dataset(), "--out", out, *flags)
     assert done.code == 0, done.err
     report = done.report

@@ -254,24 +254,28 @@ def _riddle_config(**flags: Any) -> TrainConfig:
 
 def test_patience_stops_and_the_best_weights_are_kept(riddle: Path, tmp_path: Path) -> None:
     last = _run(_training(riddle, tmp_path / "last", _riddle_config(), every=1e9))
-    best = _run(_training(riddle, tmp_path / "best", _riddle_config(keep_best=True), every=1e9))
+    best = _run(_training(riddle, tmp_path / "best", _riddle_config(keep_best=True, best_by="loss"), every=1e9))
     losses = [line["valid_loss"] for line in last.history]
     lowest = losses.index(min(losses))
     assert lowest + 2 < len(losses) - 1  # The held-out loss rises, or there would be nothing to keep.
     assert _but_seconds(best.history) == _but_seconds(last.history)
     assert (last.epoch, best.epoch) == (len(losses) - 1, lowest)
-    assert last.best_epoch == best.best_epoch == lowest
+    accuracies = [line["valid_accuracy"] for line in last.history]
+    assert (last.best_epoch, best.best_epoch) == (accuracies.index(max(accuracies)), lowest)
     assert last.evaluation.loss == losses[-1]
     assert best.evaluation.loss == losses[lowest]
     until = _run(_training(riddle, tmp_path / "until", _riddle_config(epochs=lowest + 1), every=1e9))
     assert _weights(best) == _weights(until) != _weights(last)
-    stopped = _run(_training(riddle, tmp_path / "stopped", _riddle_config(patience=2), every=1e9))
+    stopped = _run(_training(riddle, tmp_path / "stopped", _riddle_config(patience=2, best_by="loss"), every=1e9))
     assert _but_seconds(stopped.history) == _but_seconds(last.history)[: lowest + 3]
     assert _weights(stopped) == _weights(best)
     with pytest.raises(_StoppedError):  # With the best epoch behind it.
-        _run(_training(riddle, tmp_path / "killed", _riddle_config(patience=2)), (3 * (lowest + 2) - 1).__eq__)
+        _run(
+            _training(riddle, tmp_path / "killed", _riddle_config(patience=2, best_by="loss")),
+            (3 * (lowest + 2) - 1).__eq__,
+        )
     for run in ("stopped", "killed"):
-        again = _training(riddle, tmp_path / run, _riddle_config(patience=2))
+        again = _training(riddle, tmp_path / run, _riddle_config(patience=2, best_by="loss"))
         assert again.resume()
         resumed = _run(again)
         assert _weights(resumed) == _weights(best)
