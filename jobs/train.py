@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,7 +11,9 @@ from cyclopts import Parameter
 
 from jobs.command import CommonConfig, run_command
 from jobs.train_report import make_report, render
+from jobs.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
 from model.architecture import CONFIGS
+from model.hyperparameters import Init, Precision, Recipe
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -36,28 +38,29 @@ class TrainJobConfig:
     _: KW_ONLY
     out: Path
     "The run's folder."
-    recipe: Literal["default", "seed"] = "default"
+    recipe: Recipe = "default"
     "default is the one we recommend; seed is the article's, with what it never measured beside it."
     arch: Annotated[str | None, Parameter(help=_ARCHITECTURES)] = None
-    epochs: int | None = None
-    "Passes over the training rows."
-    batch_size: int | None = None
-    "Rows a step."
-    lr: float | None = None
-    "Learning rate, the peak of the schedule."
-    optimizer: Literal["adam", "adamw", "sgd"] | None = None
-    "sgd has a momentum of 0.9."
-    weight_decay: float | None = None
-    "Weight decay of the optimiser."
-    schedule: Literal["constant", "cosine", "one-cycle"] | None = None
-    "How the learning rate goes over the whole training."
-    shuffle: bool | None = None
-    "Shuffle the rows of each epoch."
-    limit_batches: int | None = None
-    "End each epoch after so many batches; 0 for all."
-    seed: int | None = None
-    "Seed of weights, dropout and order; 0 by default."
-    precision: Literal["float32", "bfloat16"] = "float32"
+    init: Annotated[
+        Init | None,
+        recipe_flag("init", "First weights of all layers but embeddings; default is the architecture's own."),
+    ] = None
+    epochs: Annotated[
+        int | None, recipe_flag("epochs", "Passes over the training rows; default makes it from their number.")
+    ] = None
+    batch_size: Annotated[int | None, recipe_flag("batch_size", "Rows a step.")] = None
+    lr: Annotated[
+        float | None, recipe_flag("lr", "Learning rate, the peak of the schedule."), Parameter(group="Optimiser")
+    ] = None
+    shuffle: Annotated[bool | None, recipe_flag("shuffle", "Shuffle the rows of each epoch.")] = None
+    limit_batches: Annotated[
+        int | None,
+        recipe_flag(
+            "limit_batches", "End each epoch after so many batches; 0 for all. seed makes it from the held-out rows."
+        ),
+    ] = None
+    seed: Annotated[int | None, recipe_flag("seed", "Of first weights, dropout and order.")] = None
+    precision: Precision = "float32"
     "Of the network's products in training; all else stays float32. Without a CPU's own bfloat16, charcnn took several times as long."
     compile: bool = False
     "Train through torch.compile; it needs a C++ compiler. On 2 cores charcnn's steps were a little shorter then, ngram's were not."
@@ -71,10 +74,9 @@ class TrainJobConfig:
     "Write a checkpoint so often, beside the one at each epoch's end."
     resume: bool = False
     "Go on from the last checkpoint in --out; start where there is none."
-    dropout: float | None = None
-    "Share of the features that training leaves out; charcnn and lstm drop features, ngram n-grams. The architecture's own by default."
-    norm: Literal["batch", "layer", "none"] | None = None
-    "What follows charcnn's convolutions; layer, as in the article, by default."
+    optimizing: OptimizerFlags = field(default_factory=OptimizerFlags)
+    scheduling: ScheduleFlags = field(default_factory=ScheduleFlags)
+    regularising: RegularisationFlags = field(default_factory=RegularisationFlags)
     common: CommonConfig = field(default_factory=CommonConfig)
 
     def __post_init__(self) -> None:
@@ -87,23 +89,13 @@ class TrainJobConfig:
 
     def recipe_flags(self) -> dict[str, Any]:
         """The values given for what a recipe decides."""
-        names = (
-            "arch",
-            "epochs",
-            "batch_size",
-            "lr",
-            "optimizer",
-            "weight_decay",
-            "schedule",
-            "shuffle",
-            "limit_batches",
-            "seed",
-            "precision",
-            "compile",
-            "dropout",
-            "norm",
-        )
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        from model.recipe import TrainConfig
+
+        given: dict[str, Any] = {}
+        for flags in (self, self.optimizing, self.scheduling, self.regularising):
+            names = {field.name for field in fields(flags)} & {field.name for field in fields(TrainConfig)} - {"recipe"}
+            given |= {name: getattr(flags, name) for name in names if getattr(flags, name) is not None}
+        return given
 
 
 def run(config: TrainJobConfig) -> dict[str, Any]:
@@ -128,7 +120,6 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     torch.set_num_threads(config.common.num_threads)
     device = choose_device(config.device)
     manifest = read_manifest(config.dataset)
-    verify_shards(config.dataset, manifest)
     if len(manifest.labels) < 2:
         raise InputError(
             f"{config.dataset}: all rows are of class {manifest.labels[0]!r}; a classifier needs two or more"
@@ -141,13 +132,14 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
         manifest.labels,
         *(count_classes(config.dataset, manifest, split) for split in (TRAIN, VALID)),
     )
+    verify_shards(config.dataset, manifest)
     require_free_run(config.out, resume=config.resume, overwrite=config.common.overwrite)
     config.out.mkdir(parents=True, exist_ok=True)
     with exclusive(config.out):
         trained, resumed = _train(config, manifest, resolved, device, amiss)
         evaluation = _measure(config, manifest, trained, device)
         outputs = _publish(config, manifest, resolved, trained, evaluation)
-    return make_report(resolved, trained.history[-1], evaluation) | {
+    return make_report(resolved, trained, evaluation) | {
         "resumed": resumed,
         "seconds": round(time.monotonic() - started, 3),
         "outputs": outputs,
@@ -172,7 +164,7 @@ def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
         "checkpoint_seconds": config.checkpoint_seconds,
         "threads": config.common.threads,
     }
-    # JSON's numbers, strings and booleans are TOML's as well.
+    # JSON's numbers, strings, booleans and lists are TOML's as well; None is what its absence means.
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value is not None)
     replace_file(config.out / "config.toml", lambda file: file.write(text.encode()))
 
@@ -217,6 +209,8 @@ def _train(
         )
         say_layers(meter, summarise(training.network, manifest.profile), form=config.common.log)
         trained = training.run(meter.update, _epoch_writer(config.out, meter))
+        if len(trained.history) < resolved.epochs:
+            meter.note("out of patience", epochs=len(trained.history), best_epoch=trained.best_epoch + 1)
     return trained, resumed
 
 

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from model.evaluation import RunEvaluation
     from model.recipe import TrainConfig
+    from model.training import Trained
 
 
-def make_report(resolved: "TrainConfig", last: dict[str, Any], evaluation: "RunEvaluation") -> dict[str, Any]:
+def make_report(resolved: "TrainConfig", trained: "Trained", evaluation: "RunEvaluation") -> dict[str, Any]:
     """The report as values.
 
     Args:
         resolved: The configuration.
-        last: The last epoch's line of metrics.
+        trained: The training.
         evaluation: Of the network that was published.
     """
     baseline, seen = evaluation.baseline, evaluation.seen
+    line = trained.history[trained.epoch]
     return {
         "valid_accuracy": evaluation.accuracy,
         "valid_accuracy_unseen": seen.accuracy_without,
@@ -28,12 +30,14 @@ def make_report(resolved: "TrainConfig", last: dict[str, Any], evaluation: "RunE
         "calibration_error": evaluation.calibrated.ece,
         "calibration_error_uncalibrated": evaluation.uncalibrated.ece,
         "targets": [asdict(target) for target in evaluation.targets],
-        "train_accuracy": last["train_accuracy"],
-        "train_loss": last["train_loss"],
-        "batch_accuracy": last["batch_accuracy"],
+        "train_accuracy": line["train_accuracy"],
+        "train_loss": line["train_loss"],
+        "batch_accuracy": line["batch_accuracy"],
         "recipe": resolved.recipe,
         "arch": resolved.arch,
-        "epochs": resolved.epochs,
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch + 1,
+        "weights_epoch": trained.epoch + 1,
         "rows_train": evaluation.rows_train,
         "rows_valid": evaluation.rows_valid,
     }
@@ -57,7 +61,7 @@ def render(report: dict[str, Any]) -> str:
             "calibration error": f"{report['calibration_error']:.2%}, {report['calibration_error_uncalibrated']:.2%} before",
             "temperature": f"{report['temperature']:.3f}",
             **{f"for {target['accuracy']:.0%} accuracy": _threshold(target) for target in report["targets"]},
-            "recipe": f"{report['recipe']}, {report['arch']}, {report['epochs']} epochs",
+            "recipe": f"{report['recipe']}, {report['arch']}, {report['epochs']} epochs, weights of epoch {report['weights_epoch']}",
             "rows": f"{report['rows_train']:,} to train from, {report['rows_valid']:,} held out",
             **(
                 {"  of which also in training": f"{seen['text']:,} by text, {seen['codes']:,} by codes"}

@@ -1,12 +1,14 @@
 """Checkpoints: everything a training needs to go on, in one safetensors file that is replaced atomically. No pickle. Needs torch.
 
-Tensors are stored by name: the network's under `network.`, the optimiser's under `optimizer.PARAMETER.`, the random states under `random.`.
+Tensors are stored by name: the network's under `network.`, those of its best epoch under `best.` where they are kept, the optimiser's under
+`optimizer.PARAMETER.`, the random states under `random.`.
 All else (counters, sums, history, configuration, fingerprints) is JSON in the file's metadata; Python writes floats so that they read back
 the same. A checksum over both is there because nothing else would tell a flipped bit in a weight from what was learnt.
 """
 
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from pipeline.errors import InputError, MismatchError
 from pipeline.publish import replace_file
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def save_checkpoint(
@@ -30,6 +32,7 @@ def save_checkpoint(
     schedule: LambdaLR,
     device: torch.device,
     progress: dict[str, Any],
+    best: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write a checkpoint in place of the last one.
 
@@ -40,8 +43,10 @@ def save_checkpoint(
         schedule: Of the optimiser.
         device: Where it is trained.
         progress: JSON: where the training is, and with what configuration.
+        best: The network's tensors after its best epoch, where they are kept.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in (best or {}).items()}
     states = optimizer.state_dict()
     for parameter, state in states["state"].items():
         for name, tensor in state.items():
@@ -74,8 +79,11 @@ def read_progress(path: Path) -> dict[str, Any]:
 
 def load_checkpoint(
     path: Path, network: nn.Module, optimizer: Optimizer, schedule: LambdaLR, device: torch.device
-) -> None:
+) -> dict[str, torch.Tensor]:
     """Put network, optimiser, schedule and random states where they were.
+
+    Returns:
+        The network's tensors after its best epoch, on the CPU and owned by the caller; empty where they were not kept.
 
     Raises:
         InputError: The file is damaged or of another training.
@@ -89,9 +97,7 @@ def load_checkpoint(
             parameter, _, field = rest.partition(".")
             states.setdefault(int(parameter), {})[field] = tensor
     try:
-        network.load_state_dict(
-            {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
-        )
+        network.load_state_dict(_below("network.", tensors))
         optimizer.load_state_dict({"state": states, "param_groups": content["param_groups"]})
         schedule.load_state_dict({**content["schedule"], "lr_lambdas": [None]})
     except (RuntimeError, ValueError, KeyError) as error:  # What torch raises where the network is another one.
@@ -99,6 +105,11 @@ def load_checkpoint(
     torch.set_rng_state(tensors["random.cpu"])
     if device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    return _below("best.", tensors)
+
+
+def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -17,7 +17,7 @@ from model.recipe import BFLOAT16
 from pipeline.errors import MissingError
 
 LossAndLogits = tuple[torch.Tensor, torch.Tensor]
-"""(mean cross-entropy float32 [], logits float32 [B, K])."""
+"""(what is minimised float32 [], logits float32 [B, K]): the mean cross-entropy, smoothed and weighted where that is asked for."""
 
 
 class TrainStep:
@@ -30,6 +30,10 @@ class TrainStep:
         device: Where the batches are.
         precision: One of `PRECISIONS`.
         compiled: Whether torch.compile makes kernels of forward, loss and backward.
+        label_smoothing: Share of the target that goes to all classes alike (Szegedy et al., "Rethinking the Inception Architecture", 2016).
+        class_weights_K: What each class counts for, float32 [K] on the device; None for all alike. The mean is over the weights of a batch.
+        clip_norm: What the norm of all gradients together is cut to (Pascanu et al., "On the difficulty of training Recurrent Neural
+            Networks", 2013); 0 for no limit.
     """
 
     def __init__(
@@ -41,10 +45,16 @@ class TrainStep:
         *,
         precision: str,
         compiled: bool,
+        label_smoothing: float = 0.0,
+        class_weights_K: torch.Tensor | None = None,
+        clip_norm: float = 0.0,
     ) -> None:
         self._network = network
         self._optimizer = optimizer
         self._schedule = schedule
+        self._label_smoothing = label_smoothing
+        self._class_weights_K = class_weights_K
+        self._clip_norm = clip_norm
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == BFLOAT16)
         self._forward: Callable[[torch.Tensor, torch.Tensor], LossAndLogits] = self._loss
         if compiled:
@@ -73,6 +83,9 @@ class TrainStep:
             loss, logits_BK = _or_missing(self._forward_and_backward, codes_BL, label_ids_B)
         else:
             loss, logits_BK = self._forward_and_backward(codes_BL, label_ids_B)
+        if self._clip_norm:
+            # Whether the norm is finite is not asked, which would wait for the device: what it makes of the weights is noticed.
+            nn.utils.clip_grad_norm_(self._network.parameters(), self._clip_norm)
         self._optimizer.step()
         self._schedule.step()
         return loss.detach(), logits_BK.detach()
@@ -86,7 +99,10 @@ class TrainStep:
         with self._autocast:
             logits_BK = self._network(codes_BL)
         logits_BK = logits_BK.float()
-        return nn.functional.cross_entropy(logits_BK, label_ids_B), logits_BK
+        loss = nn.functional.cross_entropy(
+            logits_BK, label_ids_B, weight=self._class_weights_K, label_smoothing=self._label_smoothing
+        )
+        return loss, logits_BK
 
 
 def _or_missing(

@@ -1,5 +1,6 @@
 """The training loop, from the first batch to the last, resumable after any of them. Needs torch."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +11,13 @@ import torch
 from torch import nn
 
 from model.architecture import build_network
+from model.best import best_epoch, is_out_of_patience
 from model.checkpoint import load_checkpoint, read_progress, save_checkpoint
+from model.class_weights import balanced_weights
+from model.epoch_sums import EpochSums
+from model.health import first_not_finite
+from model.hyperparameters import DEFAULT_BEST_BY
+from model.initialisation import initialise
 from model.metrics import Evaluation, evaluate
 from model.optim import make_optimizer, make_schedule
 from model.recipe import TrainConfig, require_same_config
@@ -38,11 +45,15 @@ class Trained:
     Attributes:
         network: In evaluation mode.
         history: A line of metrics for each epoch.
-        evaluation: On the held-out rows, after the last epoch.
+        epoch: The one, from 0, whose weights the network has: the last one, or the best one where that is kept.
+        best_epoch: The best one on the held-out rows, whether it is kept or not; by accuracy where nothing else was said.
+        evaluation: Of the network on the held-out rows.
     """
 
     network: nn.Module
     history: list[dict[str, Any]]
+    epoch: int
+    best_epoch: int
     evaluation: Evaluation
 
 
@@ -82,10 +93,13 @@ class Training:
         self._train = BatchLoader(dataset, device, num_workers)
         self._valid = BatchLoader(ShardDataset(folder, manifest, VALID, batch_size=EVALUATION_BATCH), device)
         torch.manual_seed(config.seed)
-        self.network = build_network(config.architecture(), manifest.profile, self._num_classes).to(device)
+        self.network = build_network(config.architecture(), manifest.profile, self._num_classes)
+        initialise(self.network, config.init)
+        self.network.to(device)
         self._optimizer = make_optimizer(config, self.network.parameters())
         self.num_batches = len(dataset)
         self._schedule = make_schedule(config, self._optimizer, config.epochs * self.num_batches)
+        weights = balanced_weights(folder, manifest) if config.class_weights == "balanced" else None
         self._step = TrainStep(
             self.network,
             self._optimizer,
@@ -93,9 +107,13 @@ class Training:
             device,
             precision=config.precision,
             compiled=config.compile,
+            label_smoothing=config.label_smoothing,
+            class_weights_K=None if weights is None else torch.from_numpy(weights).to(device),
+            clip_norm=config.clip_norm,
         )
         self._history: list[dict[str, Any]] = []
-        self._sums = _EpochSums(device)
+        self._best: dict[str, torch.Tensor] = {}  # The best epoch's weights, where they are kept.
+        self._sums = EpochSums(device)
         self._checkpointed = time.monotonic()
 
     @property
@@ -120,7 +138,7 @@ class Training:
                 f"--resume: the dataset was {progress['dataset_fingerprint']} and is now {self._fingerprint}; "
                 "give the old dataset, or start over with --overwrite"
             )
-        load_checkpoint(self._checkpoint, self.network, self._optimizer, self._schedule, self._device)
+        self._best = load_checkpoint(self._checkpoint, self.network, self._optimizer, self._schedule, self._device)
         self._train.dataset.load_state_dict(progress["dataset"])
         self._history = progress["history"]
         self._sums.load_state_dict(progress["sums"])
@@ -130,17 +148,30 @@ class Training:
         """Train to the end.
 
         Raises:
-            InputError: The loss is no longer finite.
+            InputError: A loss or a weight is no longer finite; says in which batch.
             MissingError: The network is to be compiled and cannot be.
         """
         for line in self._history:
             on_epoch(line)
         evaluation = None
-        while self._train.dataset.epoch < self._config.epochs:
+        while self._train.dataset.epoch < self._config.epochs and not self._is_out_of_patience():
             evaluation = self._run_epoch(on_step, on_epoch)
+        epoch, best = len(self._history) - 1, best_epoch(self._history, self._best_by)
+        if self._config.keep_best and epoch != best:
+            self.network.load_state_dict(self._best)
+            epoch, evaluation = best, None
         if evaluation is None:
             evaluation = evaluate(self.network, self._valid, self._num_classes)
-        return Trained(network=self.network.eval(), history=self._history, evaluation=evaluation)
+        return Trained(
+            network=self.network.eval(), history=self._history, epoch=epoch, best_epoch=best, evaluation=evaluation
+        )
+
+    @property
+    def _best_by(self) -> str:
+        return self._config.best_by or DEFAULT_BEST_BY
+
+    def _is_out_of_patience(self) -> bool:
+        return is_out_of_patience(self._history, self._best_by, self._config.patience)
 
     def _run_epoch(self, on_step: OnStep, on_epoch: OnEpoch) -> Evaluation:
         epoch = self._train.dataset.epoch
@@ -150,34 +181,53 @@ class Training:
         for codes_BL, label_ids_B in self._train:
             loss, logits_BK = self._step(codes_BL, label_ids_B)
             sums.add(loss, logits_BK, label_ids_B)
-            on_step(self.batches_done, lambda: {"epoch": f"{epoch + 1}/{self._config.epochs}"} | sums.figures())
+            if self._device.type == "cpu":  # Where looking does not wait for a device.
+                self._require_finite_loss()
+            on_step(self.batches_done, self._figures)
             if time.monotonic() - self._checkpointed >= self._checkpoint_seconds:
+                self._require_finite()
                 self._save()
         self._require_finite()
         line = {"epoch": epoch, **sums.metrics(), "lr": self._schedule.get_last_lr()[0]}
         evaluation = evaluate(self.network, self._valid, self._num_classes)
+        if not math.isfinite(evaluation.loss):
+            raise self._not_finite(self.num_batches, f"the loss on held-out rows is {evaluation.loss}")
         line |= {
             "valid_loss": evaluation.loss,
             "valid_accuracy": evaluation.accuracy,
             "seconds": round(sums.seconds(), 3),
         }
         self._history.append(line)
-        self._sums = _EpochSums(self._device)
+        self._sums = EpochSums(self._device)
+        if self._config.keep_best and best_epoch(self._history, self._best_by) == epoch:
+            self._best = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
         self._save()
         on_epoch(line)
         return evaluation
 
+    def _figures(self) -> Mapping[str, float | str]:
+        self._require_finite_loss()
+        return {"epoch": f"{self._train.dataset.epoch + 1}/{self._config.epochs}"} | self._sums.figures()
+
     def _require_finite(self) -> None:
-        """Checked where the sums cross to the CPU anyway, and before every checkpoint, so that none holds a training beyond repair."""
-        if not torch.isfinite(self._sums.loss):
-            where = f"; the last checkpoint before it is {self._checkpoint}" if self._checkpoint.exists() else ""
-            raise InputError(
-                f"epoch {len(self._history) + 1}: the loss is {float(self._sums.loss)}; "
-                f"start over with --overwrite and a smaller --lr{where}"
-            )
+        """Asked where the device is waited for anyway, and before every checkpoint, so that none holds a training beyond repair."""
+        self._require_finite_loss()
+        if broken := first_not_finite(self.network, self._optimizer):
+            raise self._not_finite(self._train.dataset.delivered or self.num_batches, f"{broken} are not finite")
+
+    def _require_finite_loss(self) -> None:
+        if found := self._sums.first_not_finite():
+            batch, loss = found
+            raise self._not_finite(batch, f"the loss is {loss}")
+
+    def _not_finite(self, batch: int, reason: str) -> InputError:
+        where = f"; the last checkpoint before it is {self._checkpoint}" if self._checkpoint.exists() else ""
+        return InputError(
+            f"epoch {len(self._history) + 1}, batch {batch} of {self.num_batches}: {reason}; "
+            f"start over with --overwrite and a smaller --lr, or with --clip-norm{where}"
+        )
 
     def _save(self) -> None:
-        self._require_finite()
         self._checkpoint.parent.mkdir(exist_ok=True)
         progress = {
             "config": asdict(self._config),
@@ -187,70 +237,7 @@ class Training:
             "history": self._history,
             "sums": self._sums.state_dict(),
         }
-        save_checkpoint(self._checkpoint, self.network, self._optimizer, self._schedule, self._device, progress)
+        save_checkpoint(
+            self._checkpoint, self.network, self._optimizer, self._schedule, self._device, progress, self._best
+        )
         self._checkpointed = time.monotonic()
-
-
-class _EpochSums:
-    """Running sums of an epoch, kept on the device so that no step waits for them."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.loss = torch.zeros((), dtype=torch.float64, device=device)
-        self._correct = torch.zeros((), dtype=torch.int64, device=device)
-        self._batch_accuracy = torch.zeros((), device=device)
-        self._rows = 0
-        self._batches = 0
-        self._seconds_before = 0.0
-        self._rows_before = 0
-        self._started = time.monotonic()
-
-    def start_clock(self) -> None:
-        self._started = time.monotonic()
-
-    def seconds(self) -> float:
-        return self._seconds_before + time.monotonic() - self._started
-
-    def add(self, loss: torch.Tensor, logits_BK: torch.Tensor, label_ids_B: torch.Tensor) -> None:
-        correct = (logits_BK.argmax(1) == label_ids_B).sum()
-        self.loss += loss
-        self._correct += correct
-        self._batch_accuracy = correct / len(label_ids_B)
-        self._rows += len(label_ids_B)
-        self._batches += 1
-
-    def metrics(self) -> dict[str, Any]:
-        """The epoch's means, and the accuracy of its last batch alone, which is what the article prints."""
-        return {
-            "train_loss": float(self.loss) / max(1, self._batches),
-            "train_accuracy": float(self._correct) / max(1, self._rows),
-            "batch_accuracy": float(self._batch_accuracy),
-            "rows": self._rows,
-        }
-
-    def figures(self) -> dict[str, float]:
-        """What a progress bar shows."""
-        metrics = self.metrics()
-        rate = (self._rows - self._rows_before) / max(1e-9, time.monotonic() - self._started)
-        return {
-            "loss": round(metrics["train_loss"], 4),
-            "accuracy": round(metrics["train_accuracy"], 4),
-            "rows/s": round(rate),
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "loss": float(self.loss),
-            "correct": int(self._correct),
-            "batch_accuracy": float(self._batch_accuracy),
-            "rows": self._rows,
-            "batches": self._batches,
-            "seconds": self.seconds() if self._rows else 0.0,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.loss.fill_(state["loss"])
-        self._correct.fill_(state["correct"])
-        self._batch_accuracy.fill_(state["batch_accuracy"])
-        self._rows = self._rows_before = state["rows"]
-        self._batches = state["batches"]
-        self._seconds_before = state["seconds"]

@@ -23,9 +23,24 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
 
 def test_sigkill_and_resume(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, 500, valid_fraction=0.2, shard_rows=100)
-    flags = ["--epochs", 20, "--batch-size", 16, "--threads", 1, "--baseline", "none", "--json"]
+    # The best epoch comes early, so that most checkpoints hold its weights beside the last ones.
+    flags = [
+        "--keep-best",
+        "--best-by",
+        "accuracy",
+        "--epochs",
+        20,
+        "--batch-size",
+        16,
+        "--threads",
+        1,
+        "--baseline",
+        "none",
+        "--json",
+    ]
     done = call("train", dataset, "--out", tmp_path / "whole", *flags, prelude=SMALL)
     assert done.code == 0, done.err
+    assert done.report["weights_epoch"] < 20
     out = tmp_path / "killed"
     flags += ["--checkpoint-seconds", 0, "--resume"]
     choose = random.Random(1)

@@ -69,6 +69,19 @@ def test_it_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     assert read_progress(path) == PROGRESS
 
 
+def test_the_best_weights_come_back_beside_the_last(path: Path) -> None:
+    parts = _Parts()
+    assert load_checkpoint(path, parts.network, parts.optimizer, parts.schedule, CPU) == {}
+    best = {name: tensor + 1 for name, tensor in parts.network.state_dict().items()}
+    save_checkpoint(path, parts.network, parts.optimizer, parts.schedule, CPU, PROGRESS, best)
+    last = {name: tensor.clone() for name, tensor in parts.network.state_dict().items()}
+    loaded = load_checkpoint(path, parts.network, parts.optimizer, parts.schedule, CPU)
+    assert loaded.keys() == best.keys()
+    for name, tensor in parts.network.state_dict().items():
+        assert torch.equal(loaded[name], best[name])
+        assert torch.equal(tensor, last[name])
+
+
 def test_it_is_safetensors_and_replaced_whole(path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         assert {"network.weight", "optimizer.0.exp_avg", "random.cpu"} <= set(file.keys())
@@ -102,7 +115,7 @@ def test_a_flipped_bit_anywhere_is_noticed(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, {}, {"charmill": "[]"}, {"charmill": "{"}, {"charmill": '{"format_version": 1}'}]
+    "metadata", [None, {}, {"charmill": "[]"}, {"charmill": "{"}, {"charmill": '{"format_version": 2}'}]
 )
 def test_a_safetensors_file_that_is_no_checkpoint_is_refused(path: Path, metadata: dict[str, str] | None) -> None:
     path.write_bytes(save({"network.weight": torch.zeros(2)}, metadata))
@@ -112,8 +125,8 @@ def test_a_safetensors_file_that_is_no_checkpoint_is_refused(path: Path, metadat
 
 
 def test_another_format_version_is_refused_with_both(path: Path) -> None:
-    path.write_bytes(save({"a": torch.zeros(1)}, {"charmill": json.dumps({"format_version": 2, "progress": {}})}))
-    with pytest.raises(MismatchError, match="format_version is 2, expected 1"):
+    path.write_bytes(save({"a": torch.zeros(1)}, {"charmill": json.dumps({"format_version": 1, "progress": {}})}))
+    with pytest.raises(MismatchError, match="format_version is 1, expected 2"):
         read_progress(path)
 
 

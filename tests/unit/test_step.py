@@ -32,11 +32,21 @@ def _network(arch: str) -> nn.Module:
     return build_network(SMALL[arch], get_profile("seed", 16), 3)
 
 
-def _step(network: nn.Module, **flags: Any) -> TrainStep:
+def _step(network: nn.Module, class_weights_K: torch.Tensor | None = None, **flags: Any) -> TrainStep:
     config = resolve("default", {"lr": 0.01, "schedule": "constant", **flags}, num_train=9, num_valid=9)
     optimizer = make_optimizer(config, network.parameters())
     schedule = make_schedule(config, optimizer, 100)
-    return TrainStep(network, optimizer, schedule, CPU, precision=config.precision, compiled=config.compile)
+    return TrainStep(
+        network,
+        optimizer,
+        schedule,
+        CPU,
+        precision=config.precision,
+        compiled=config.compile,
+        label_smoothing=config.label_smoothing,
+        class_weights_K=class_weights_K,
+        clip_norm=config.clip_norm,
+    )
 
 
 def _batch(num_rows: int = 24) -> Batch:
@@ -96,6 +106,20 @@ def test_both_precisions_learn_alike_and_not_the_same(arch: str) -> None:
     assert half != full
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("weights", [None, (0.5, 2.0, 0.0)])
+def test_the_loss_is_smoothed_and_weighted_by_the_formula(smoothing: float, weights: tuple[float, ...] | None) -> None:
+    """A row's target is 1 - s for its class and s / K more for each; a class's terms count its weight, and the mean is over the rows'."""
+    codes_BL, label_ids_B = _batch()
+    weights_K = None if weights is None else torch.tensor(weights)
+    loss, logits_BK = _step(_network("ngram"), weights_K, label_smoothing=smoothing)(codes_BL, label_ids_B)
+    logs_BK = logits_BK.double().log_softmax(1)
+    target_BK = (1 - smoothing) * nn.functional.one_hot(label_ids_B, 3) + smoothing / 3
+    counted_K = torch.ones(3) if weights_K is None else weights_K
+    expected = -(target_BK * counted_K * logs_BK).sum() / counted_K[label_ids_B].sum()
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+
+
 @pytest.mark.slow
 def test_compiled_it_computes_the_same_and_names_stay() -> None:
     """With the n-grams' hashes, which overflow on purpose, and a second size of batch."""
@@ -104,7 +128,8 @@ def test_compiled_it_computes_the_same_and_names_stay() -> None:
     plain, compiled = _network("ngram"), _network("ngram")
     names = list(compiled.state_dict())
     graphs = counters["stats"]["unique_graphs"]
-    steps = _step(plain), _step(compiled, compile=True)
+    weights_K, techniques = torch.tensor([0.5, 2.0, 1.0]), {"label_smoothing": 0.1, "clip_norm": 0.1}
+    steps = _step(plain, weights_K, **techniques), _step(compiled, weights_K, compile=True, **techniques)
     for num_rows in (24, 24, 7, 24, 7):
         (loss, logits_BK), (expected, expected_logits_BK) = (step(*_batch(num_rows)) for step in reversed(steps))
         torch.testing.assert_close(loss, expected)

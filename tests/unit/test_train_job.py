@@ -10,9 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from jobs.command import parse
+from jobs.train import TrainJobConfig
+from model.architecture import CONFIGS
 from pipeline.manifest import read_manifest
 from pipeline.shards import open_labels
-from model.architecture import CONFIGS
 from tests.commands import call, call_here, files_in
 from tests.datasets import LABELS, make_dataset, shared_dataset, shrink_ngram, titles, write_csv
 
@@ -202,8 +204,46 @@ def test_a_loss_that_is_not_finite_is_said_in_one_line(tmp_path: Path, capsys: C
     flags = ["--optimizer", "sgd", "--lr", "1e30", "--arch", "charcnn", *QUICK]
     done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "run", *flags)
     assert done.code == 65
-    assert re.search("the loss is (nan|inf); .*smaller --lr", done.error)
+    assert re.search(r"epoch 1, batch \d of \d+: the loss is (nan|inf); .*smaller --lr", done.error)
     assert not (tmp_path / "run" / "model.json").exists()
+
+
+def test_it_says_when_patience_has_ended_and_reports_the_best_epoch(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "run"
+    flags = ["--patience", 1, "--epochs", 20, "--batch-size", 32, "--threads", 1, "--json"]
+    done = call_here(capsys, "train", shared_dataset(), "--out", out, *flags)
+    assert done.code == 0, done.err
+    report = done.report
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert report["epochs"] == len(lines) < 20
+    assert report["best_epoch"] == report["weights_epoch"] == len(lines) - 1
+    for name in ("valid_accuracy", "valid_loss", "train_loss", "batch_accuracy"):
+        assert report[name] == lines[-2][name]
+    assert f"out of patience  epochs {len(lines)}  best_epoch {len(lines) - 1}" in done.err
+
+
+def test_a_flag_without_use_is_refused_before_anything_is_written(tmp_path: Path, capsys: Capsys) -> None:
+    done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "run", "--momentum", 0.5, *QUICK)
+    assert done.code == 2
+    assert done.error.startswith("error: --momentum 0.5: --optimizer adamw has no use for it, only sgd, rmsprop")
+    done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "run", "--milestones", "1,x", *QUICK)
+    assert done.code == 2
+    assert "--milestones: expected whole numbers with commas between, got 1,x." in done.error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("milestones = []", ()), ("milestones = [2, 4]", (2, 4)), ("milestones = '3, 5'", (3, 5)), ("", None)],
+)
+def test_milestones_come_from_a_config_as_well(given: str, expected: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """As a run writes them: one of a single epoch has none."""
+    (tmp_path / "config.toml").write_text(f"schedule = 'multi-step'\n{given}\n")
+    config = parse("train", TrainJobConfig, ["data", "--out", "run", "--config", str(tmp_path / "config.toml")])
+    assert config is not None
+    assert config.scheduling.milestones == expected
+    assert config.recipe_flags().get("milestones") == expected
+    assert config.recipe_flags()["schedule"] == "multi-step"
 
 
 def test_a_held_run_is_temporary(tmp_path: Path, capsys: Capsys) -> None:

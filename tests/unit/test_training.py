@@ -3,23 +3,29 @@
 import hashlib
 import json
 import math
+import random
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from jobs import encode
+from jobs.reading import ReadingConfig
 from jobs.train import TrainJobConfig
 from jobs.train import run as run_job
 from model.checkpoint import read_progress
+from model.metrics import Evaluation
 from model.recipe import TrainConfig, resolve
 from model.run_folder import CHECKPOINT
 from model.training import Trained, Training
 from pipeline.errors import InputError, MismatchError, UsageError
 from pipeline.manifest import read_manifest
-from tests.datasets import QUIET, make_dataset, make_run, shared_dataset, shrink_lstm, shrink_ngram
+from tests.datasets import QUIET, make_dataset, make_run, shared_dataset, shrink_lstm, shrink_ngram, write_csv
 
 
 class _StoppedError(Exception):
@@ -187,6 +193,118 @@ def test_however_it_computes_a_stopped_training_ends_the_same(
         assert _weights(_run(again)) == _weights(undisturbed), f"stopped at step {step}"
 
 
+TECHNIQUES: list[dict[str, Any]] = [
+    {"optimizer": "sgd", "nesterov": True, "clip_norm": 0.5, "schedule": "multi-step", "warm_up": 0.2, "patience": 1},
+    {"optimizer": "adagrad", "schedule": "step", "init": "kaiming-normal", "label_smoothing": 0.1},
+    {"optimizer": "rmsprop", "momentum": 0.5, "schedule": "exponential", "class_weights": "balanced"},
+    {"optimizer": "adam", "amsgrad": True, "schedule": "cosine", "keep_best": True, "best_by": "accuracy"},
+]
+
+
+@pytest.mark.parametrize("flags", TECHNIQUES, ids=lambda flags: flags["optimizer"])
+def test_with_any_technique_a_stopped_training_ends_the_same(
+    flags: dict[str, Any], small: Path, tmp_path: Path
+) -> None:
+    """Stopped within the second epoch, and at its last batch."""
+    config = _config(batch_size=24, **flags)
+    undisturbed = _run(_training(small, tmp_path / "whole", config))
+    for step in (5, 6):
+        run = tmp_path / f"stopped-{step}"
+        with pytest.raises(_StoppedError):
+            _run(_training(small, run, config), step.__eq__)
+        again = _training(small, run, config)
+        assert again.resume()
+        resumed = _run(again)
+        assert _weights(resumed) == _weights(undisturbed), f"stopped at step {step}"
+        assert _but_seconds(resumed.history) == _but_seconds(undisturbed.history)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"init": "xavier-uniform"},
+        {"label_smoothing": 0.1},
+        {"clip_norm": 1e-3},
+        {"class_weights": "balanced"},
+        {"weight_decay": 0.1},
+        {"warm_up": 0.5},
+        {"schedule": "step"},
+        {"optimizer": "rmsprop"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+def test_a_technique_reaches_the_weights(arch: str, flags: dict[str, Any], small: Path, tmp_path: Path) -> None:
+    plain = {"arch": arch, "schedule": "constant", "optimizer": "adagrad", "epochs": 3, "batch_size": 40, "lr": 0.01}
+    with_it, without = (
+        _run(_training(small, tmp_path / name, _config(**chosen), every=1e9))
+        for name, chosen in (("with", plain | flags), ("without", plain))
+    )
+    assert _weights(with_it).keys() == _weights(without).keys()
+    assert _weights(with_it) != _weights(without)
+
+
+def test_chance_comes_from_the_seed_alone(small: Path, tmp_path: Path) -> None:
+    """Whatever other code did with the random states of this process."""
+    weights = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  # the global state is what is meant
+        random.seed(seed)
+        config = _config(epochs=1, batch_size=24, init="xavier-normal")
+        weights.append(_weights(_run(_training(small, tmp_path / f"{seed}", config))))
+    assert weights[0] == weights[1]
+
+
+@pytest.fixture(scope="module")
+def riddle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows whose classes follow from nothing, so that what is learnt of them does not hold for others."""
+    folder = tmp_path_factory.mktemp("riddle")
+    choose = random.Random(6)
+    rows = [(choose.choice("ab"), "".join(choose.choices("klmnop ", k=30))) for _ in range(120)]
+    out = folder / "dataset"
+    csv = write_csv(folder / "riddle.csv", rows)
+    reading = ReadingConfig(text="title")
+    encode.run(encode.EncodeConfig((str(csv),), out=out, valid_fraction=0.3, reading=reading, common=QUIET))
+    return out
+
+
+def _riddle_config(**flags: Any) -> TrainConfig:
+    flags = {"arch": "charcnn", "epochs": 8, "batch_size": 32, "lr": 3e-3, "schedule": "constant"} | flags
+    return resolve("default", flags, num_train=84, num_valid=36)
+
+
+def test_patience_stops_and_the_best_weights_are_kept(riddle: Path, tmp_path: Path) -> None:
+    last = _run(_training(riddle, tmp_path / "last", _riddle_config(), every=1e9))
+    best = _run(_training(riddle, tmp_path / "best", _riddle_config(keep_best=True, best_by="loss"), every=1e9))
+    losses = [line["valid_loss"] for line in last.history]
+    lowest = losses.index(min(losses))
+    assert lowest + 2 < len(losses) - 1  # The held-out loss rises, or there would be nothing to keep.
+    assert _but_seconds(best.history) == _but_seconds(last.history)
+    assert (last.epoch, best.epoch) == (len(losses) - 1, lowest)
+    accuracies = [line["valid_accuracy"] for line in last.history]
+    assert (last.best_epoch, best.best_epoch) == (accuracies.index(max(accuracies)), lowest)
+    assert last.evaluation.loss == losses[-1]
+    assert best.evaluation.loss == losses[lowest]
+    until = _run(_training(riddle, tmp_path / "until", _riddle_config(epochs=lowest + 1), every=1e9))
+    assert _weights(best) == _weights(until) != _weights(last)
+    stopped = _run(_training(riddle, tmp_path / "stopped", _riddle_config(patience=2, best_by="loss"), every=1e9))
+    assert _but_seconds(stopped.history) == _but_seconds(last.history)[: lowest + 3]
+    assert _weights(stopped) == _weights(best)
+    with pytest.raises(_StoppedError):  # With the best epoch behind it.
+        _run(
+            _training(riddle, tmp_path / "killed", _riddle_config(patience=2, best_by="loss")),
+            (3 * (lowest + 2) - 1).__eq__,
+        )
+    for run in ("stopped", "killed"):
+        again = _training(riddle, tmp_path / run, _riddle_config(patience=2, best_by="loss"))
+        assert again.resume()
+        resumed = _run(again)
+        assert _weights(resumed) == _weights(best)
+        assert resumed.evaluation == best.evaluation
+        assert _but_seconds(resumed.history) == _but_seconds(stopped.history)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -197,6 +315,8 @@ def test_however_it_computes_a_stopped_training_ends_the_same(
         ("precision", "bfloat16"),
         ("compile", True),
         ("dropout", 0.25),
+        ("label_smoothing", 0.5),
+        ("optimizer", "sgd"),
     ],
 )
 def test_resuming_with_another_configuration_names_the_field(
@@ -222,9 +342,42 @@ def test_resuming_with_another_dataset_is_refused_with_both_fingerprints(small: 
 
 def test_a_loss_that_is_not_finite_stops_and_leaves_no_checkpoint_of_it(small: Path, tmp_path: Path) -> None:
     config = _config(arch="charcnn", optimizer="sgd", lr=1e30, schedule="constant")
-    with pytest.raises(InputError, match=r"epoch 1: the loss is (nan|inf).*--lr"):
+    with pytest.raises(InputError, match=r"epoch 1, batch 2 of 5: the loss is (nan|inf).*--lr.*last\.safetensors"):
         _run(_training(small, tmp_path, config))
-    assert math.isfinite(read_progress(tmp_path / CHECKPOINT)["sums"]["loss"])
+    steps: list[int] = []
+    with pytest.raises(InputError, match="epoch 1, batch 2 of 5"):  # On the CPU at once, not at the next checkpoint.
+        _training(small, tmp_path / "rarely", config, every=1e9).run(lambda done, _: steps.append(done), lambda _: None)
+    assert steps == [1]
+    progress = read_progress(tmp_path / CHECKPOINT)
+    assert math.isfinite(progress["sums"]["loss"])
+    assert progress["dataset"]["delivered"] == 1
+
+
+@pytest.mark.parametrize(("every", "batch", "kept"), [(0, 2, 1), (1e9, 5, 0)])
+def test_weights_that_are_not_finite_stop_before_the_next_checkpoint(
+    every: float, batch: int, kept: int, small: Path, tmp_path: Path
+) -> None:
+    """Though no loss tells: the weight is of an n-gram that no row has."""
+    training = _training(small, tmp_path, _config(arch="ngram"), every=every)
+
+    def on_step(done: int, _figures: object) -> None:
+        if done == 7:
+            with torch.no_grad():
+                training.network.bag.weight[-1] = math.inf  # type: ignore[operator,union-attr]
+
+    message = rf"epoch 2, batch {batch} of 5: the weights in bag\.weight are not finite; .*--lr"
+    with pytest.raises(InputError, match=message):
+        training.run(on_step, lambda _: None)
+    progress = read_progress(tmp_path / CHECKPOINT)
+    assert (progress["dataset"]["epoch"], progress["dataset"]["delivered"]) == (1, kept)
+
+
+def test_a_held_out_loss_that_is_not_finite_stops(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = _training(small, tmp_path, _config(arch="ngram"))
+    monkeypatch.setattr("model.training.evaluate", lambda *_: Evaluation(loss=math.nan, accuracy=0.0, confusion=[[0]]))
+    with pytest.raises(InputError, match="epoch 1, batch 5 of 5: the loss on held-out rows is nan"):
+        _run(training)
+    assert not read_progress(tmp_path / CHECKPOINT)["history"]
 
 
 def _job(dataset: Path, out: Path, **flags: Any) -> dict[str, Any]:
@@ -259,7 +412,17 @@ def test_resuming_never_replaces_what_is_no_run_or_cannot_be_gone_on_from(small:
 def test_the_resolved_config_repeats_the_run(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.commands import call_here
 
-    _job(small, tmp_path / "a", lr=0.01, arch="charcnn", seed=3)
+    techniques = [
+        *("--optimizer", "sgd", "--momentum", 0.8, "--nesterov", "--clip-norm", 0.5, "--weight-decay", 1e-5),
+        *("--schedule", "multi-step", "--milestones", "1,2", "--warm-up", 0.1, "--init", "xavier-uniform"),
+        *("--label-smoothing", 0.1, "--class-weights", "balanced", "--patience", 1, "--best-by", "accuracy"),
+    ]
+    common = ["--arch", "charcnn", "--epochs", 3, "--batch-size", 32, "--threads", 1]
+    done = call_here(capsys, "train", small, "--out", tmp_path / "a", "--json", *common, *techniques)
+    assert done.code == 0, done.err
+    assert done.report["best_epoch"] <= done.report["epochs"] <= 3
+    config = tomllib.loads((tmp_path / "a" / "config.toml").read_text())
+    assert (config["milestones"], config["nesterov"], config["patience"]) == ([1, 2], True, 1)
     done = call_here(capsys, "train", small, "--out", tmp_path / "b", "--config", tmp_path / "a" / "config.toml")
     assert done.code == 0, done.err
     for name in ("model.safetensors", "model.json", "config.toml"):

@@ -1,0 +1,88 @@
+"""What is summed over the batches of an epoch, on their device, so that no step waits for it. Needs torch."""
+
+import time
+from typing import Any
+
+import torch
+
+
+class EpochSums:
+    """Running sums of an epoch.
+
+    Args:
+        device: Where the batches are.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._finite_batches = torch.zeros((), dtype=torch.int64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._batch_accuracy = torch.zeros((), device=device)
+        self._rows = 0
+        self._batches = 0
+        self._seconds_before = 0.0
+        self._rows_before = 0
+        self._started = time.monotonic()
+
+    def start_clock(self) -> None:
+        """Let the seconds run."""
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        """How long the epoch has taken, over all the processes that had a part in it."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def add(self, loss: torch.Tensor, logits_BK: torch.Tensor, label_ids_B: torch.Tensor) -> None:
+        """Count a step: its loss [], logits [B, K] and label ids int64 [B]."""
+        correct = (logits_BK.argmax(1) == label_ids_B).sum()
+        self._loss += loss
+        self._finite_batches += torch.isfinite(self._loss)  # Once it is not, it never is again.
+        self._correct += correct
+        self._batch_accuracy = correct / len(label_ids_B)
+        self._rows += len(label_ids_B)
+        self._batches += 1
+
+    def first_not_finite(self) -> tuple[int, float] | None:
+        """The number from 1 of the first batch whose loss is not finite, and the sum with it; None where all are. Waits for the device."""
+        finite_batches = int(self._finite_batches)
+        return None if finite_batches == self._batches else (finite_batches + 1, float(self._loss))
+
+    def metrics(self) -> dict[str, Any]:
+        """The epoch's means, and the accuracy of its last batch alone, which is what the article prints."""
+        return {
+            "train_loss": float(self._loss) / max(1, self._batches),
+            "train_accuracy": float(self._correct) / max(1, self._rows),
+            "batch_accuracy": float(self._batch_accuracy),
+            "rows": self._rows,
+        }
+
+    def figures(self) -> dict[str, float]:
+        """What a progress bar shows."""
+        metrics = self.metrics()
+        rate = (self._rows - self._rows_before) / max(1e-9, time.monotonic() - self._started)
+        return {
+            "loss": round(metrics["train_loss"], 4),
+            "accuracy": round(metrics["train_accuracy"], 4),
+            "rows/s": round(rate),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as JSON, of sums that are finite."""
+        return {
+            "loss": float(self._loss),
+            "correct": int(self._correct),
+            "batch_accuracy": float(self._batch_accuracy),
+            "rows": self._rows,
+            "batches": self._batches,
+            "seconds": self.seconds() if self._rows else 0.0,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self._loss.fill_(state["loss"])
+        self._correct.fill_(state["correct"])
+        self._batch_accuracy.fill_(state["batch_accuracy"])
+        self._rows = self._rows_before = state["rows"]
+        self._batches = state["batches"]
+        self._finite_batches.fill_(self._batches)
+        self._seconds_before = state["seconds"]
