@@ -12,7 +12,7 @@ from model.report_text import text_width, visible
 WIDTH, HEIGHT, FONT = 380.0, 250.0, 11.0
 NUM_STYLES = 8
 _TOP, _BOTTOM, _GAP = 12.0, 40.0, 6.0
-_LARGEST = 1e15
+_LARGEST, _SMALLEST = 1e15, 1e-30
 
 Form = Literal["number", "share", "whole"]
 
@@ -87,8 +87,8 @@ def make_scale(axis: Axis, values: Sequence[float], start: float, end: float) ->
         return _log_scale(values, start, end)
     low = min(values, default=0.0) if axis.low is None else axis.low
     high = max(values, default=1.0) if axis.high is None else axis.high
-    if high - low <= 1e-9 * max(abs(low), abs(high)) or high - low < 1e-30:
-        around = 0.5 if axis.form == "whole" or not low else abs(low) / 2
+    if high - low <= 1e-9 * max(abs(low), abs(high)) or high - low < _SMALLEST:
+        around = 0.5 if axis.form == "whole" or abs(low) < _SMALLEST else abs(low) / 2
         low, high = (low - (axis.low is None) * around, low + around)
     step = nice_step(high - low, 5)
     if axis.form == "whole":
@@ -103,7 +103,7 @@ def make_scale(axis: Axis, values: Sequence[float], start: float, end: float) ->
 
 def _log_scale(values: Sequence[float], start: float, end: float) -> Scale:
     """Whole powers of ten, at most eight of them: what is smaller is drawn at the lower end."""
-    positive = [value for value in values if value > 0]
+    positive = [value for value in values if value > _SMALLEST]
     last = math.ceil(math.log10(max(positive, default=1.0)) - 1e-9)
     first = max(last - 8, math.floor(math.log10(min(positive, default=0.1)) + 1e-9))
     first = min(first, last - 1)

@@ -49,7 +49,7 @@ def make_confusion(num_classes: int) -> list[list[int]]:
         if num_classes - 1 in {true, predicted}:
             return 0
         distance = abs(true - predicted)
-        return {0: 1234 - 7 * true, 1: 11 + true, 2: 3}.get(distance, int((true * 7 + predicted * 13) % 5 == 0))
+        return {0: 1234 - true, 1: 11 + true % 60, 2: 3}.get(distance, int((true * 7 + predicted * 13) % 5 == 0))
 
     return [[rows(true, predicted) for predicted in range(num_classes)] for true in range(num_classes)]
 

@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.charts import Axis, add, make_scale, new_svg, nice_step, number, tick_labels, to_markup
@@ -26,6 +26,7 @@ AXES = st.builds(
 )
 
 
+@settings(max_examples=200, deadline=None)
 @given(AXES, VALUES)
 def test_scales_are_monotone_within_their_ends_and_ticks_tell_apart(axis: Axis, values: list[float]) -> None:
     if axis.form == "whole":
@@ -47,6 +48,7 @@ def test_scales_are_monotone_within_their_ends_and_ticks_tell_apart(axis: Axis, 
         assert all(scale.low - slack <= value <= scale.high + slack for value in inside)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.floats(1e-12, 1e12), st.integers(1, 10))
 def test_a_step_is_1_2_or_5_times_a_power_of_ten(span: float, num_steps: int) -> None:
     step = nice_step(span, num_steps)
@@ -55,6 +57,7 @@ def test_a_step_is_1_2_or_5_times_a_power_of_ten(span: float, num_steps: int) ->
     assert 0.99 < step * num_steps / span < 2.6
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(st.tuples(st.floats(), st.floats()), max_size=8), min_size=1, max_size=8),
     st.booleans(),

@@ -110,11 +110,17 @@ def test_every_figure_of_the_run_is_on_the_page() -> None:
     assert ["without those", f"{evaluation.rows_valid - 99:,}", "83.97 %"] in page.rows
     assert ["conv_1", "Conv1d", "32 x 64", "4,512"] in page.rows
     assert ["shuffle", "false"] in page.rows
-    assert ["class 7", "]]><!--", "18", "1.5 %"] in page.rows
+    assert ["class 7", "]]><!--", "18", "1.4 %"] in page.rows
     for figures in class_figures(evaluation.labels, evaluation.confusion):
         row = [f"{figures['rows']:,}", percent(figures["precision"], 1), percent(figures["recall"], 1)]
         assert [shorten(figures["label"], 200), *row] in page.rows
     assert ["class 8", "0", "\u2013", "\u2013"] in page.rows
+
+
+def test_precision_is_of_the_predicted_and_recall_of_the_true() -> None:
+    first, never = class_figures(["a", "never"], [[5, 0], [2, 0]])
+    assert first == {"label": "a", "rows": 5, "recall": 1.0, "precision": 5 / 7}
+    assert (never["rows"], never["recall"], never["precision"]) == (2, 0.0, None)
 
 
 def test_targets_that_need_no_threshold_and_a_run_without_a_mistake_are_said() -> None:

@@ -82,6 +82,12 @@ def test_values_that_make_no_sense_are_refused_by_name(
     assert "\n" not in str(caught.value)
 
 
+def test_a_number_beyond_all_floats_is_refused() -> None:
+    content = json.dumps(_content() | {"loss": 0.4321}).replace("0.4321", "1e999", 1)
+    with pytest.raises(InputError, match="loss: expected float, got Infinity"):
+        evaluation_from_json(content.encode(), PATH)
+
+
 def test_another_format_version_is_refused_with_both() -> None:
     with pytest.raises(MismatchError, match="format_version is 2, expected 1"):
         evaluation_from_json(json.dumps(_content() | {"format_version": 2}).encode(), PATH)
