@@ -105,8 +105,8 @@ def _log_scale(values: Sequence[float], start: float, end: float) -> Scale:
     """Whole powers of ten, at most eight of them: what is smaller is drawn at the lower end."""
     positive = [value for value in values if value > _SMALLEST]
     last = math.ceil(math.log10(max(positive, default=1.0)) - 1e-9)
-    first = max(last - 8, math.floor(math.log10(min(positive, default=0.1)) + 1e-9))
-    first = min(first, last - 1)
+    # A little below the smallest value, so that no line lies on the axis.
+    first = max(last - 8, math.floor(math.log10(min(positive, default=0.1)) - 0.05))
     powers = [10.0**power for power in range(first, last + 1)]
     return Scale(powers[0], powers[-1], start, end, powers, is_log=True)
 
