@@ -1,5 +1,6 @@
 """Charts of lines: curves over epochs, reliability, coverage. Lines differ in colour and in dashes, and carry their names at their ends."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
@@ -35,7 +36,7 @@ class Mark:
     """A point worth pointing at, with its words."""
 
     point: Point
-    text: str
+    words: tuple[str, str]
 
 
 def line_chart(
@@ -58,7 +59,7 @@ def line_chart(
         diagonal: Whether to draw the line where x is y.
     """
     names = [shorten(line.name, _LONGEST_NAME) for line in lines] if len(lines) > 1 else [""]
-    right = 14 + FONT * max(map(text_width, names))
+    right = (20 if any(line.weights for line in lines) else 14) + FONT * max(map(text_width, names))
     points = [point for line in lines for point in line.points if all(map(drawable, point))]
     plot = new_plot(title, description, axes, points + [mark.point for mark in marks], right=right)
     if diagonal:
@@ -68,8 +69,7 @@ def line_chart(
     ends = [(_draw(plot, line), index) for index, line in enumerate(lines)]
     for x, y, index in _apart([(*end, index) for end, index in ends if end and names[index]], plot):
         add(plot.svg, "text", names[index], class_=f"end s{lines[index].style}", x=x + 6, y=y + 4)
-    for mark in marks:
-        _draw_mark(plot, mark)
+    _draw_marks(plot, marks)
     return to_markup(plot.svg)
 
 
@@ -83,14 +83,16 @@ def _draw(plot: Plot, line: Line) -> Point | None:
             add(plot.svg, "polyline", class_=style, points=path)
         else:
             _dot(plot.svg, style, plot, piece[0])
+    reach = 0.0
     if line.weights:
         largest = max(line.weights) or 1.0
         for point, weight in zip(line.points, line.weights, strict=True):
             if all(map(drawable, point)):
-                _dot(plot.svg, style, plot, point, 2 + 4 * (weight / largest) ** 0.5)
+                reach = 2 + 4 * (weight / largest) ** 0.5
+                _dot(plot.svg, style, plot, point, reach)
     elif pieces and len(pieces[-1]) > 1:
         _dot(plot.svg, style, plot, pieces[-1][-1])
-    return (plot.x(pieces[-1][-1][0]), plot.y(pieces[-1][-1][1])) if pieces else None
+    return (plot.x(pieces[-1][-1][0]) + reach, plot.y(pieces[-1][-1][1])) if pieces else None
 
 
 def _pieces(points: Sequence[Point]) -> list[list[Point]]:
@@ -139,11 +141,20 @@ def _spread(heights: Sequence[float], top: float, bottom: float) -> list[float]:
     return spread
 
 
-def _draw_mark(plot: Plot, mark: Mark) -> None:
-    x, y = plot.x(mark.point[0]), plot.y(mark.point[1])
-    add(plot.svg, "circle", class_="mark", cx=x, cy=y, r=4.5)
-    # Coverage falls to the right, so above and to the right there is room, and at the right edge below and to the left.
-    if x + 6 + FONT * text_width(mark.text) < WIDTH:
-        add(plot.svg, "text", mark.text, class_="mark", x=x + 6, y=max(y - 7, plot.y.end + 4), text_anchor="start")
-    else:
-        add(plot.svg, "text", mark.text, class_="mark", x=x - 4, y=min(y + 17, plot.y.start - 4), text_anchor="end")
+def _draw_marks(plot: Plot, marks: Sequence[Mark]) -> None:
+    """Draw marks with their words in two lines below them, further down where they would cover those of the mark to the left."""
+    taken_x, taken_y = -math.inf, 0.0
+    for mark in sorted(marks, key=lambda mark: mark.point):
+        x, y = plot.x(mark.point[0]), plot.y(mark.point[1])
+        half = FONT * max(map(text_width, mark.words)) / 2
+        middle = min(max(x, plot.x.start + half + 2), WIDTH - half - 2)
+        top = y + 17
+        if middle - half < taken_x and abs(top - taken_y) < 2 * _LINE_HEIGHT:
+            top = taken_y + 2 * _LINE_HEIGHT
+        if top + _LINE_HEIGHT > plot.y.start:
+            top = y - 10 - _LINE_HEIGHT
+        add(plot.svg, "circle", class_="mark", cx=x, cy=y, r=4.5)
+        for number_of_line, words in enumerate(mark.words):
+            height = top + number_of_line * _LINE_HEIGHT
+            add(plot.svg, "text", words, class_="mark", x=middle, y=height, text_anchor="middle")
+        taken_x, taken_y = middle + half, top

@@ -60,7 +60,7 @@ def matrix_chart(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> s
     """
     names = [shorten(label, _LONGEST_LABEL) for label in labels]
     cell = max(16.5, min(58.0, 240 / len(labels)))
-    margin = 24 + FONT * max(map(text_width, names))
+    margin = max(62.0, 24 + FONT * max(map(text_width, names)))
     side = margin + cell * len(labels) + 4
     svg = new_svg("Confusion", "Rows of the held-out split, true class by row, predicted class by column.", side, side)
     svg.set("width", number(side))

@@ -163,7 +163,7 @@ def _coverage(evaluation: RunEvaluation) -> str:
     marks = [
         Mark(
             point=(target.reached.coverage, target.reached.accuracy),
-            text=f"{percent(target.accuracy, 0)} from {figure(target.reached.min_confidence, 3)}",
+            words=(percent(target.accuracy, 0), f"from {figure(target.reached.min_confidence, 3)}"),
         )
         for target in evaluation.targets
         if target.reached
@@ -179,7 +179,10 @@ def _target_sentence(target: Target) -> dict[str, str]:
     """What to do for an accuracy, and the flag that does it where there is one."""
     wanted = f"{100 * target.accuracy:.10g} %"
     if target.reached is None:
-        return {"text": f"No threshold reaches {wanted} on these rows.", "flag": ""}
+        return {
+            "text": f"No threshold reaches {wanted} on as many of these rows as it takes to rely on it.",
+            "flag": "",
+        }
     reached = target.reached
     if reached.coverage >= 1:
         return {
@@ -187,7 +190,7 @@ def _target_sentence(target: Target) -> dict[str, str]:
             "flag": "",
         }
     text = (
-        f"For {wanted}, abstain below {figure(reached.min_confidence)}: {percent(reached.coverage)} of the rows are kept, "
+        f"For {wanted}, abstain below {threshold(reached.min_confidence)}: {percent(reached.coverage)} of the rows are kept, "
         f"and {percent(reached.accuracy) if reached.accuracy < 1 else 'all'} of those are right."
     )
     return {"text": text, "flag": f"--min-confidence {threshold(reached.min_confidence)}"}

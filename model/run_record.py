@@ -13,6 +13,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from model.evaluation import EVALUATION_JSON, FORMAT_VERSION, NUM_BINS, RunEvaluation
 from model.runfile import Model, read_model
 from pipeline.errors import InputError, MismatchError, from_os_error
@@ -41,14 +43,22 @@ class RunRecord:
     evaluation: RunEvaluation | None
 
     @property
+    def weights_epoch(self) -> int:
+        """The epoch, from 0 on, whose weights the run has: the last one or, where the configuration has a `best_by`, the first best one."""
+        best_by = self.config.get("best_by")
+        if best_by == "accuracy":
+            return int(np.argmax(self.column("valid_accuracy")))
+        return int(np.argmin(self.column("valid_loss"))) if best_by else len(self.history) - 1
+
+    @property
     def accuracy(self) -> float:
         """Share of the held-out rows whose most probable class is theirs."""
-        return self.evaluation.accuracy if self.evaluation else float(self.history[-1]["valid_accuracy"])
+        return self.evaluation.accuracy if self.evaluation else self.column("valid_accuracy")[self.weights_epoch]
 
     @property
     def loss(self) -> float:
         """Cross-entropy on the held-out rows, at the fitted temperature where one was fitted."""
-        return self.evaluation.loss if self.evaluation else float(self.history[-1]["valid_loss"])
+        return self.evaluation.loss if self.evaluation else self.column("valid_loss")[self.weights_epoch]
 
     @property
     def seconds(self) -> float:

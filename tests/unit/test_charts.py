@@ -65,7 +65,7 @@ def test_a_step_is_1_2_or_5_times_a_power_of_ten(span: float, num_steps: int) ->
 )
 def test_lines_stay_within_the_drawing(lines: list[list[tuple[float, float]]], diagonal: bool, is_log: bool) -> None:
     drawn = [Line(name=f"{index}{EVIL}", style=index + 1, points=points) for index, points in enumerate(lines)]
-    marks = [Mark(point=(0.5, 0.5), text=EVIL)]
+    marks = [Mark(point=(x, 0.5), words=(EVIL, "b")) for x in (0.5, 0.51)]
     svg = line_chart(
         EVIL, EVIL, (Axis(label="x"), Axis(label="y", is_log=is_log)), drawn, marks=marks, diagonal=diagonal
     )

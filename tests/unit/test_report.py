@@ -138,6 +138,19 @@ def test_targets_that_need_no_threshold_and_a_run_without_a_mistake_are_said() -
     assert "none was asked for" in text
 
 
+@pytest.mark.parametrize(("best_by", "epoch"), [("loss", 2), ("accuracy", 3), ("", 5)])
+def test_a_run_that_kept_its_best_epoch_says_which(best_by: str, epoch: int) -> None:
+    losses, accuracies = (0.9, 0.5, 0.6, 0.5, 0.8), (0.1, 0.7, 0.8, 0.8, 0.2)
+    record = make_record(5, evaluation=None, config={"best_by": best_by} if best_by else {})
+    lines = zip(record.history, losses, accuracies, strict=True)
+    history = [line | {"valid_loss": loss, "valid_accuracy": accuracy} for line, loss, accuracy in lines]
+    record = replace(record, history=history)
+    text = Page(render_report(record)).text
+    assert record.weights_epoch == epoch - 1
+    assert record.accuracy == accuracies[epoch - 1]
+    assert (f"the weights are those of epoch {epoch}, the best one by held-out {best_by}" in text) == bool(best_by)
+
+
 def test_a_run_of_an_earlier_charmill_shows_what_it_has() -> None:
     record = make_record(4, evaluation=None)
     page = Page(render_report(record))
