@@ -284,6 +284,7 @@ def _publish(
 
     from model.evaluation import EVALUATION_JSON
     from model.report import render_report
+    from model.run_record import make_record
     from model.runfile import MODEL_JSON, WEIGHTS, Model
     from pipeline.publish import replace_file
 
@@ -299,24 +300,7 @@ def _publish(
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         versions={name: version(name) for name in ("charmill", "torch", "numpy")},
     )
-    facts = {
-        "model": model.fingerprint,
-        "dataset": manifest.fingerprint,
-        "sources": ", ".join(source.name for source in manifest.sources),
-        "rows": f"{manifest.num_rows('train'):,} to train from, {manifest.num_rows('valid'):,} held out ({manifest.split.method} split)",
-        "profile": f"{manifest.profile.name}, {manifest.profile.max_length} codes a row ({manifest.profile.fingerprint})",
-        "parameters": f"{sum(parameter.numel() for parameter in trained.network.parameters()):,}",
-        "weights": f"{len(weights):,} bytes",
-        "versions": ", ".join(f"{name} {number}" for name, number in model.versions.items()),
-    }
-    report = render_report(
-        title=f"{out.resolve().name}: {resolved.arch}, recipe {resolved.recipe}",
-        history=trained.history,
-        labels=manifest.labels,
-        confusion=evaluation.confusion,
-        facts=facts,
-        config=asdict(resolved),
-    )
+    report = render_report(make_record(out, model, evaluation))
     replace_file(out / WEIGHTS, lambda file: file.write(weights))
     replace_file(out / "report.html", lambda file: file.write(report))
     replace_file(out / EVALUATION_JSON, lambda file: file.write(evaluation.to_bytes()))

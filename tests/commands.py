@@ -25,6 +25,7 @@ _CONFIGS = {
     "score": "ScoreConfig",
     "drops": "DropsJobConfig",
     "export": "ExportConfig",
+    "report": "ReportConfig",
     "bench": "BenchConfig",
 }
 

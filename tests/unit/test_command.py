@@ -11,7 +11,7 @@ from tests.commands import ROOT, call, call_here, environment
 from tests.datasets import make_csv, shared_dataset, shared_run
 
 Capsys = pytest.CaptureFixture[str]
-JOBS = ["encode", "train", "score", "drops", "export"]
+JOBS = ["encode", "train", "score", "drops", "export", "report"]
 
 
 @pytest.fixture

@@ -1,0 +1,99 @@
+"""``python -m jobs.report``: runs in, one HTML file out. One run's report rendered anew, or several beside each other."""
+
+import time
+from dataclasses import KW_ONLY, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from jobs.command import CommonConfig, run_command
+from pipeline.errors import MissingError
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ReportConfig:
+    """Lay runs beside each other in one HTML file that opens offline, or render the report of a single run anew. Needs no torch."""
+
+    runs: Annotated[
+        tuple[Path, ...], Parameter(help="Folders that python -m jobs.train wrote, at most 8.", negative=())
+    ]
+    _: KW_ONLY
+    out: Path
+    "The HTML file to write."
+    common: CommonConfig = field(default_factory=CommonConfig)
+
+
+def run(config: ReportConfig) -> dict[str, Any]:
+    """Report.
+
+    Raises:
+        CharmillError: Nothing was published.
+    """
+    if find_spec("jinja2") is None:
+        raise MissingError(
+            "reports need jinja2: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
+        )
+    from dataclasses import replace
+
+    from model.report import render_report
+    from model.report_compare import is_comparable, names_apart, render_comparison
+    from model.run_record import read_run
+    from pipeline.publish import publish_file, require_new_file, staging, write_durably
+
+    started = time.monotonic()
+    _require_few(config)
+    names = names_apart(config.runs)
+    require_new_file(config.out, overwrite=config.common.overwrite)
+    records = [replace(read_run(folder), name=name) for folder, name in zip(config.runs, names, strict=True)]
+    page = render_report(records[0]) if len(records) == 1 else render_comparison(records)
+    with staging(config.out) as folder:
+        staged = folder / "page.html"
+        write_durably(staged, lambda file: file.write(page))
+        publish_file(staged, config.out)
+    return {
+        "runs": [
+            {
+                "name": record.name,
+                "model": record.model.fingerprint,
+                "dataset": record.model.dataset_fingerprint,
+                "valid_accuracy": record.accuracy,
+                "baseline_accuracy": record.evaluation.baseline.accuracy
+                if record.evaluation and record.evaluation.baseline
+                else None,
+            }
+            for record in records
+        ],
+        "comparable": is_comparable(records),
+        "outputs": [str(config.out)],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _require_few(config: ReportConfig) -> None:
+    from model.report_compare import MOST_RUNS
+    from pipeline.errors import UsageError
+
+    if not 1 <= len(config.runs) <= MOST_RUNS:
+        raise UsageError(
+            f"{len(config.runs)} runs: expected 1 to {MOST_RUNS}, which can still be told apart; compare fewer of them"
+        )
+
+
+def render(report: dict[str, Any]) -> str:
+    """The report as text."""
+    from jobs.console import table
+
+    rows = {
+        f"{run['name']}": f"{run['valid_accuracy']:.2%} on held-out rows, dataset {run['dataset']}"
+        for run in report["runs"]
+    }
+    if not report["comparable"]:
+        rows["warning"] = "the datasets differ, so the accuracies cannot be compared"
+    return table(rows | {"seconds": report["seconds"], "files": report["outputs"]})
+
+
+if __name__ == "__main__":
+    run_command("report", ReportConfig, run, render)
