@@ -200,6 +200,10 @@ def _train(
     with metered(config.common.log, "train", resolved.epochs * training.num_batches) as meter:
         for what, classes in amiss.items():
             meter.note(what, classes=classes)
+        if resolved.recipe == "seed" and manifest.profile.name != "seed":
+            meter.note(
+                "the article's recipe is for its own codes: encode with --profile seed", profile=manifest.profile.name
+            )
         meter.note(
             "training",
             arch=resolved.arch,
@@ -291,7 +295,7 @@ def _publish(
     out = config.out
     weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in trained.network.state_dict().items()})
     model = Model(
-        architecture=resolved.architecture(),
+        architecture=resolved.architecture(len(manifest.labels)),
         profile=manifest.profile,
         labels=manifest.labels,
         temperature=evaluation.temperature,

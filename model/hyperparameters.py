@@ -51,9 +51,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default": {
         "arch": "ngram",
         "batch_size": 256,
-        "lr": 5e-3,
+        "lr": 0.02,
         "optimizer": "adamw",
-        "schedule": "one-cycle",
+        "schedule": "cosine",
         "shuffle": True,
         "limit_batches": 0,
     },
