@@ -10,8 +10,8 @@ from tests.commands import call, files_in, start
 from tests.datasets import SMALL_BUCKETS, make_dataset
 
 SMALL = (
-    "from functools import partial\nfrom model import architecture\n"
-    f"architecture.CONFIGS['ngram'] = partial(architecture.NgramConfig, buckets={SMALL_BUCKETS})"
+    "from model.architecture import NgramConfig\n"
+    f"NgramConfig.__init__.__kwdefaults__['buckets'] = {SMALL_BUCKETS}"
 )
 NUM_KILLS = 3
 
