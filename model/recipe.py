@@ -47,7 +47,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("lr", "eps"), lambda value: 0 < value < math.inf, "more than 0"),
     (("gamma",), lambda value: 0 < value <= 1, "more than 0 and at most 1"),
     (
-        ("momentum", "beta1", "beta2", "rmsprop_alpha", "warm_up", "label_smoothing"),
+        ("momentum", "beta1", "beta2", "rmsprop_alpha", "warm_up", "label_smoothing", "dropout"),
         lambda value: 0 <= value < 1,
         "0 or more and below 1",
     ),
