@@ -26,7 +26,7 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
         "--best-by",
         "accuracy",
         "--epochs",
-        20,
+        10,
         "--batch-size",
         16,
         "--threads",
@@ -37,7 +37,7 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
     ]
     done = call("train", dataset, "--out", tmp_path / "whole", *flags, prelude=SMALL)
     assert done.code == 0, done.err
-    assert done.report["weights_epoch"] < 20
+    assert done.report["weights_epoch"] < 10
     out = tmp_path / "killed"
     flags += ["--checkpoint-seconds", 0, "--resume"]
     choose = random.Random(1)

@@ -50,7 +50,6 @@ def test_they_are_scikit_learns(skewed: Path) -> None:
 
 def test_they_find_the_rare_class(skewed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shrink_ngram(monkeypatch)
-    torch.set_num_threads(1)  # As a job would; two that wait for each other take much longer beside other processes.
     manifest = read_manifest(skewed)
     sizes = {"num_train": manifest.num_rows(TRAIN), "num_valid": manifest.num_rows(VALID)}
     held_out = ShardRows(skewed, [shard for shard in manifest.shards if shard.split == VALID])

@@ -95,10 +95,10 @@ def test_it_learns_what_can_be_learnt(arch: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arch", ["charcnn", "ngram"])
 def test_stopped_at_any_step_and_resumed_it_ends_the_same(arch: str, small: Path, tmp_path: Path) -> None:
-    config = _config(arch=arch)
+    config = _config(arch=arch, epochs=2)
     undisturbed = _run(_training(small, tmp_path / "whole", config))
-    num_steps = 3 * _training(small, tmp_path / "whole", config).num_batches
-    assert num_steps > 10
+    num_steps = 2 * _training(small, tmp_path / "whole", config).num_batches
+    assert num_steps >= 10
     for step in range(1, num_steps + 1):
         run = tmp_path / f"stopped-{step}"
         with pytest.raises(_StoppedError):
@@ -151,7 +151,7 @@ def test_stopped_again_and_again_it_ends_the_same(every: int, small: Path, tmp_p
 
 
 def test_checkpoints_and_readers_do_not_change_the_weights(small: Path, tmp_path: Path) -> None:
-    config = _config(arch="ngram", epochs=2)
+    config = _config(arch="ngram", epochs=1)  # Workers are started for each.
     plain = _run(_training(small, tmp_path / "a", config, every=1e9))
     assert _weights(_run(_training(small, tmp_path / "b", config))) == _weights(plain)
     assert _weights(_run(_training(small, tmp_path / "c", config, num_workers=2))) == _weights(plain)
@@ -183,7 +183,7 @@ def test_however_it_computes_a_stopped_training_ends_the_same(
     assert _weights(undisturbed) != _weights(plain)
     assert undisturbed.history[-1]["train_loss"] == pytest.approx(plain.history[-1]["train_loss"], abs=0.05)
     assert list(undisturbed.network.state_dict()) == list(plain.network.state_dict())
-    for step in (2, 3):
+    for step in (2,) if config.compile else (2, 3):  # Each time it compiles again.
         run = tmp_path / f"stopped-{step}"
         with pytest.raises(_StoppedError):
             _run(_training(small, run, config), step.__eq__)
