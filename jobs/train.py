@@ -13,20 +13,22 @@ from jobs.command import CommonConfig, run_command
 from jobs.train_report import make_report, render
 from jobs.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
 from model.architecture import CONFIGS
-from model.hyperparameters import Init, Precision, Recipe
+from model.hyperparameters import DEFAULT_LR, Init, Precision, Recipe, values_of
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
     from jobs.console import Meter
-    from model.evaluation import RunEvaluation
     from model.recipe import TrainConfig
     from model.training import OnEpoch, Trained
     from pipeline.manifest import Manifest
 
 
-_ARCHITECTURES = "\n".join(["The network; one of", *(f"{name}: {config.summary}" for name, config in CONFIGS.items())])
+_RATES = ", ".join(f"{name} {rate:g}" for name, rate in DEFAULT_LR.items())
+_ARCHITECTURES = "\n".join(
+    ["The network; one of", *(f"{name}: {config.summary}" for name, config in CONFIGS.items()), values_of("arch")]
+)
 
 
 @Parameter(name="*")
@@ -50,7 +52,9 @@ class TrainJobConfig:
     ] = None
     batch_size: Annotated[int | None, recipe_flag("batch_size", "Rows a step.")] = None
     lr: Annotated[
-        float | None, recipe_flag("lr", "Learning rate, the peak of the schedule."), Parameter(group="Optimiser")
+        float | None,
+        recipe_flag("lr", f"Learning rate, the peak of the schedule. Recipe default: {_RATES}."),
+        Parameter(group="Optimiser"),
     ] = None
     shuffle: Annotated[bool | None, recipe_flag("shuffle", "Shuffle the rows of each epoch.")] = None
     limit_batches: Annotated[
@@ -107,7 +111,9 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     _require_packages()
     import torch
 
+    from jobs.console import metered
     from model.device import choose_device
+    from model.finish import measure_network, publish_run
     from model.recipe import resolve
     from model.run_folder import require_free_run
     from pipeline.class_check import check_classes
@@ -137,12 +143,23 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     config.out.mkdir(parents=True, exist_ok=True)
     with exclusive(config.out):
         trained, resumed = _train(config, manifest, resolved, device, amiss)
-        evaluation = _measure(config, manifest, trained, device)
-        outputs = _publish(config, manifest, resolved, trained, evaluation)
+        with metered(config.common.log, "measure", 0) as meter:
+            evaluation = measure_network(
+                config.dataset,
+                manifest,
+                trained.network,
+                device,
+                with_baseline=config.baseline == "tfidf",
+                num_threads=config.common.num_threads,
+                note=meter.note,
+            )
+        outputs = publish_run(
+            config.out, manifest, resolved.architecture(len(manifest.labels)), trained.network, evaluation
+        )
     return make_report(resolved, trained, evaluation) | {
         "resumed": resumed,
         "seconds": round(time.monotonic() - started, 3),
-        "outputs": outputs,
+        "outputs": [str(output) for output in outputs],
     }
 
 
@@ -155,6 +172,7 @@ def _require_packages() -> None:
 
 
 def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
+    from model.run_record import CONFIG_TOML
     from pipeline.publish import replace_file
 
     values = asdict(resolved) | {
@@ -166,7 +184,7 @@ def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
     }
     # JSON's numbers, strings, booleans and lists are TOML's as well; None is what its absence means.
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value is not None)
-    replace_file(config.out / "config.toml", lambda file: file.write(text.encode()))
+    replace_file(config.out / CONFIG_TOML, lambda file: file.write(text.encode()))
 
 
 def _train(
@@ -220,13 +238,14 @@ def _train(
 
 def _epoch_writer(out: Path, meter: "Meter") -> "OnEpoch":
     """What writes each epoch's line of metrics and says it."""
+    from model.run_record import METRICS_JSONL
     from pipeline.publish import replace_file
 
     lines: list[str] = []
 
     def on_epoch(line: dict[str, Any]) -> None:
         lines.append(json.dumps(line) + "\n")
-        replace_file(out / "metrics.jsonl", lambda file: file.write("".join(lines).encode()))
+        replace_file(out / METRICS_JSONL, lambda file: file.write("".join(lines).encode()))
         meter.note(
             f"epoch {line['epoch'] + 1}",
             **{
@@ -236,83 +255,6 @@ def _epoch_writer(out: Path, meter: "Meter") -> "OnEpoch":
         )
 
     return on_epoch
-
-
-def _measure(
-    config: TrainJobConfig, manifest: "Manifest", trained: "Trained", device: "torch.device"
-) -> "RunEvaluation":
-    """Measure the network that will be published on the held-out rows, and the baseline beside it."""
-    from jobs.console import metered
-    from model.baseline import measure_baseline
-    from model.measuring import HeldOut, choose_rows, measure
-    from model.metrics import predict_logits
-    from model.summary import summarise
-    from pipeline.duplicates import find_seen
-    from pipeline.gather import ShardRows
-    from pipeline.manifest import VALID
-
-    chosen = choose_rows(manifest)
-    with metered(config.common.log, "measure", 0) as meter:
-        if len(chosen) < manifest.num_rows(VALID):
-            meter.note("measured on a part, evenly spaced", rows=len(chosen), held_out=manifest.num_rows(VALID))
-        rows = ShardRows(config.dataset, [shard for shard in manifest.shards if shard.split == VALID])
-        logits, label_ids = predict_logits(trained.network, rows, chosen, len(manifest.labels), device)
-        baseline = None
-        if config.baseline == "tfidf":
-            outcome = measure_baseline(config.dataset, manifest, chosen)
-            baseline = outcome.baseline
-            if outcome.remark:
-                meter.note(outcome.remark)
-        return measure(
-            config.dataset,
-            manifest,
-            HeldOut(rows=chosen, logits=logits, label_ids=label_ids),
-            find_seen(config.dataset, manifest, num_threads=config.common.num_threads),
-            baseline=baseline,
-            layers=summarise(trained.network, manifest.profile),
-        )
-
-
-def _publish(
-    config: TrainJobConfig,
-    manifest: "Manifest",
-    resolved: "TrainConfig",
-    trained: "Trained",
-    evaluation: "RunEvaluation",
-) -> list[str]:
-    """Write weights, evaluation and report, and model.json last; returns the paths."""
-    import hashlib
-    from importlib.metadata import version
-
-    from safetensors.torch import save
-
-    from model.evaluation import EVALUATION_JSON
-    from model.report import render_report
-    from model.run_record import make_record
-    from model.runfile import MODEL_JSON, WEIGHTS, Model
-    from pipeline.publish import replace_file
-
-    out = config.out
-    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in trained.network.state_dict().items()})
-    model = Model(
-        architecture=resolved.architecture(len(manifest.labels)),
-        profile=manifest.profile,
-        labels=manifest.labels,
-        temperature=evaluation.temperature,
-        dataset_fingerprint=manifest.fingerprint,
-        weights_bytes=len(weights),
-        weights_sha256=hashlib.sha256(weights).hexdigest(),
-        versions={name: version(name) for name in ("charmill", "torch", "numpy")},
-    )
-    report = render_report(make_record(out, model, evaluation))
-    replace_file(out / WEIGHTS, lambda file: file.write(weights))
-    replace_file(out / "report.html", lambda file: file.write(report))
-    replace_file(out / EVALUATION_JSON, lambda file: file.write(evaluation.to_bytes()))
-    replace_file(out / MODEL_JSON, lambda file: file.write(model.to_bytes()))
-    return [
-        str(out / name)
-        for name in (MODEL_JSON, WEIGHTS, EVALUATION_JSON, "metrics.jsonl", "config.toml", "report.html")
-    ]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from model.architecture_base import Architecture
 from model.hyperparameters import (
     COMMON,
     DEFAULT_BEST_BY,
+    DEFAULT_LR,
     OPTIMIZER_OPTIONS,
     RECIPES,
     SCHEDULE_OPTIONS,
@@ -47,7 +48,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("lr", "eps"), lambda value: 0 < value < math.inf, "more than 0"),
     (("gamma",), lambda value: 0 < value <= 1, "more than 0 and at most 1"),
     (
-        ("momentum", "beta1", "beta2", "rmsprop_alpha", "warm_up", "label_smoothing"),
+        ("momentum", "beta1", "beta2", "rmsprop_alpha", "warm_up", "label_smoothing", "dropout"),
         lambda value: 0 <= value < 1,
         "0 or more and below 1",
     ),
@@ -232,6 +233,7 @@ def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: in
     steps = -(-num_train // batch_size)
     values.setdefault("limit_batches", max(1, num_valid // batch_size))
     values.setdefault("epochs", min(_DEFAULT_MAX_EPOCHS, max(_DEFAULT_MIN_EPOCHS, -(-_DEFAULT_MIN_STEPS // steps))))
+    values.setdefault("lr", DEFAULT_LR.get(values["arch"], 1.0))  # Of what is no architecture, nothing will be trained.
     values.setdefault("keep_best", values["patience"] > 0)
     values.setdefault("best_by", DEFAULT_BEST_BY if values["keep_best"] else None)
     for choice, options_of in (("optimizer", OPTIMIZER_OPTIONS), ("schedule", SCHEDULE_OPTIONS)):

@@ -20,7 +20,7 @@ from model.epoch_sums import EpochSums
 from model.health import first_not_finite
 from model.hyperparameters import DEFAULT_BEST_BY
 from model.initialisation import initialise
-from model.metrics import Evaluation, evaluate
+from model.metrics import evaluate
 from model.optim import make_optimizer, make_schedule
 from model.recipe import TrainConfig, require_same_config
 from model.run_folder import CHECKPOINT
@@ -50,14 +50,12 @@ class Trained:
         history: A line of metrics for each epoch.
         epoch: The one, from 0, whose weights the network has: the last one, or the best one where that is kept.
         best_epoch: The best one on the held-out rows, whether it is kept or not; by accuracy where nothing else was said.
-        evaluation: Of the network on the held-out rows.
     """
 
     network: nn.Module
     history: list[dict[str, Any]]
     epoch: int
     best_epoch: int
-    evaluation: Evaluation
 
 
 class Training:
@@ -90,13 +88,12 @@ class Training:
         self._checkpoint_seconds = checkpoint_seconds
         self._fingerprint = manifest.fingerprint
         self._profile = manifest.profile
-        self._num_classes = len(manifest.labels)
         order: dict[str, Any] = {"seed": config.seed, "shuffle": config.shuffle, "limit_batches": config.limit_batches}
         dataset = ShardDataset(folder, manifest, TRAIN, batch_size=config.batch_size, **order)
         self._train = BatchLoader(dataset, device, num_workers)
         self._valid = BatchLoader(ShardDataset(folder, manifest, VALID, batch_size=EVALUATION_BATCH), device)
         torch.manual_seed(config.seed)
-        self.network = build_network(config.architecture(self._num_classes), manifest.profile, self._num_classes)
+        self.network = build_network(config.architecture(len(manifest.labels)), manifest.profile, len(manifest.labels))
         initialise(self.network, config.init)
         self.network.to(device)
         if isinstance(self.network, Prepared):
@@ -160,20 +157,15 @@ class Training:
         """
         for line in self._history:
             on_epoch(line)
-        evaluation = None
         while self._train.dataset.epoch < self._config.epochs and not self._is_out_of_patience():
-            evaluation = self._run_epoch(on_step, on_epoch)
+            self._run_epoch(on_step, on_epoch)
         epoch, best = len(self._history) - 1, best_epoch(self._history, self._best_by)
         if self._config.keep_best and epoch != best:
             self.network.load_state_dict(self._best)
-            epoch, evaluation = best, None
+            epoch = best
         if isinstance(self.network, Prepared):
             self.network.finish()
-        if evaluation is None:
-            evaluation = evaluate(self.network, self._valid, self._num_classes)
-        return Trained(
-            network=self.network.eval(), history=self._history, epoch=epoch, best_epoch=best, evaluation=evaluation
-        )
+        return Trained(network=self.network.eval(), history=self._history, epoch=epoch, best_epoch=best)
 
     @property
     def _best_by(self) -> str:
@@ -182,7 +174,7 @@ class Training:
     def _is_out_of_patience(self) -> bool:
         return is_out_of_patience(self._history, self._best_by, self._config.patience)
 
-    def _run_epoch(self, on_step: OnStep, on_epoch: OnEpoch) -> Evaluation:
+    def _run_epoch(self, on_step: OnStep, on_epoch: OnEpoch) -> None:
         epoch = self._train.dataset.epoch
         sums = self._sums
         sums.start_clock()
@@ -198,7 +190,7 @@ class Training:
                 self._save()
         self._require_finite()
         line = {"epoch": epoch, **sums.metrics(), "lr": self._schedule.get_last_lr()[0]}
-        evaluation = evaluate(self.network, self._valid, self._num_classes)
+        evaluation = evaluate(self.network, self._valid)
         if not math.isfinite(evaluation.loss):
             raise self._not_finite(self.num_batches, f"the loss on held-out rows is {evaluation.loss}")
         line |= {
@@ -212,7 +204,6 @@ class Training:
             self._best = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
         self._save()
         on_epoch(line)
-        return evaluation
 
     def _figures(self) -> Mapping[str, float | str]:
         self._require_finite_loss()

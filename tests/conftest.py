@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# For torch, which reads it when it is imported: networks in tests are too small for two threads, which only wait for each other where
+# other processes want the cores. Jobs that a test starts set their own number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def _need(present: bool, what: str, variable: str) -> None:
     if present:

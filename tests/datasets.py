@@ -130,7 +130,7 @@ def random_model(
         if name.startswith("norm"):  # Norms begin with ones and zeros; a variance stays far above 0.
             weights[name] = array + generator.normal(0, 0.5, array.shape).astype(np.float32)
         elif not array.any():  # An n-gram's numbers begin as zeros, and so does the offset of a class.
-            weights[name] = generator.normal(0, 0.5, array.shape).astype(np.float32)
+            weights[name] = generator.normal(0, 0.1, array.shape).astype(np.float32)
     if "bag.weight" in weights:
         weights["bag.weight"][-1] = 0  # The row of "no n-gram here".
     model = Model(

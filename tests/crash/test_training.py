@@ -9,10 +9,7 @@ from typing import Any
 from tests.commands import call, files_in, start
 from tests.datasets import SMALL_BUCKETS, make_dataset
 
-SMALL = (
-    "from functools import partial\nfrom model import architecture\n"
-    f"architecture.CONFIGS['ngram'] = partial(architecture.NgramConfig, buckets={SMALL_BUCKETS})"
-)
+SMALL = f"from model.architecture import NgramConfig\nNgramConfig.__init__.__kwdefaults__['buckets'] = {SMALL_BUCKETS}"
 NUM_KILLS = 3
 
 
@@ -29,7 +26,7 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
         "--best-by",
         "accuracy",
         "--epochs",
-        20,
+        10,
         "--batch-size",
         16,
         "--threads",
@@ -40,7 +37,7 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
     ]
     done = call("train", dataset, "--out", tmp_path / "whole", *flags, prelude=SMALL)
     assert done.code == 0, done.err
-    assert done.report["weights_epoch"] < 20
+    assert done.report["weights_epoch"] < 10
     out = tmp_path / "killed"
     flags += ["--checkpoint-seconds", 0, "--resume"]
     choose = random.Random(1)

@@ -33,6 +33,7 @@ TORCH_ALWAYS = {
     "model/charcnn.py",
     "model/checkpoint.py",
     "model/device.py",
+    "model/finish.py",
     "model/halving.py",
     "model/lstm.py",
     "model/metrics.py",

