@@ -27,6 +27,12 @@ def encode_section(ground: Ground) -> Section:
     job = encode.EncodeConfig((str(data.path),), out=folder, reading=data.reading, common=ground.common)
     few = make_data(data.kind, ground.folder / "few.csv", min(ARTICLE_ROWS, data.num_rows))
     lineup.add("jobs.encode, CSV to published shards", "ours", data.num_rows, partial(_prepare_encode, job))
+    lineup.add(
+        "jobs.encode --profile seed, as the article",
+        "ours",
+        data.num_rows,
+        partial(_prepare_encode, replace(job, out=ground.folder / "encoded-seed", profile="seed")),
+    )
     lineup.add("polars.read_csv alone", "peer", data.num_rows, ready(read_polars, data))
     lineup.add(
         "pyarrow.csv alone", "peer", data.num_rows, ready(_read_pyarrow, data, ground.num_threads), needs=("pyarrow",)

@@ -11,6 +11,8 @@ from jobs.bench_data import Data
 from jobs.bench_timing import Contestant, Role, Section, Work, quiet
 from jobs.command import CommonConfig
 
+ProfileName = Literal["seed", "ascii", "bytes"]
+
 PEERS = {
     "pyarrow": ("pyarrow",),
     "scikit-learn": ("sklearn",),
@@ -95,12 +97,16 @@ def ready(function: Callable[..., object], *arguments: object) -> Callable[[], W
     return partial(partial, function, *arguments)
 
 
-def encoded(ground: Ground, data: Data, name: str) -> Path:
-    """A dataset of a CSV, made once."""
+def encoded(ground: Ground, data: Data, name: str, profile: ProfileName = "bytes") -> Path:
+    """A dataset of a CSV, made once for each profile."""
     from jobs import encode
 
-    folder = ground.folder / name
+    folder = ground.folder / f"{name}-{profile}"
     if not folder.exists():
         with quiet():
-            encode.run(encode.EncodeConfig((str(data.path),), out=folder, reading=data.reading, common=ground.common))
+            encode.run(
+                encode.EncodeConfig(
+                    (str(data.path),), out=folder, profile=profile, reading=data.reading, common=ground.common
+                )
+            )
     return folder

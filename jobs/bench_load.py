@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.bench_ground import Ground, Lineup, encoded
+from jobs.bench_models import PROFILE_OF
 from jobs.bench_timing import Section, Work
 
 if TYPE_CHECKING:
@@ -20,17 +21,17 @@ def load_sections(ground: Ground) -> list[Section]:
     from model.recipe import resolve
     from pipeline.manifest import TRAIN, VALID, read_manifest
 
-    dataset = encoded(ground, ground.data, "loaded")
+    dataset, article = (encoded(ground, ground.data, "loaded", PROFILE_OF[arch]) for arch in ("ngram", "charcnn"))
     manifest = read_manifest(dataset)
     num_rows = manifest.num_rows(TRAIN)
     sections = [_loader_section(ground, dataset, num_rows)]
-    for recipe in ("default", "seed"):
+    for recipe, its_dataset in (("default", dataset), ("seed", article)):
         config = resolve(recipe, {}, num_train=num_rows, num_valid=manifest.num_rows(VALID))
         steps = min(STEPS, num_rows // config.batch_size) or 1
         rows = min(steps * config.batch_size, num_rows)
         title = f"training step, recipe {recipe}, {steps} batches of {config.batch_size}, {ground.data.title}"
         lineup = Lineup(ground, "load", title)
-        step = partial(_prepare_steps, dataset, recipe, steps, ground.num_threads)
+        step = partial(_prepare_steps, its_dataset, recipe, steps, ground.num_threads)
         lineup.add("fed by the loader", "ours", rows, partial(step, in_memory=False), needs=("torch",))
         lineup.add("the same batches, in memory", "peer", rows, partial(step, in_memory=True), needs=("torch",))
         sections.append(lineup.section)
@@ -114,7 +115,7 @@ def _prepare_steps(dataset: Path, recipe: str, steps: int, num_threads: int, *, 
     torch.manual_seed(0)
     manifest = read_manifest(dataset)
     config = resolve(recipe, {}, num_train=manifest.num_rows(TRAIN), num_valid=manifest.num_rows(VALID))
-    network = build_network(config.architecture(), manifest.profile, len(manifest.labels)).train()
+    network = build_network(config.architecture(len(manifest.labels)), manifest.profile, len(manifest.labels)).train()
     loader = _make_loader(
         dataset, batch_size=config.batch_size, seed=config.seed, shuffle=config.shuffle, limit_batches=steps
     )

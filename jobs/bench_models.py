@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from jobs.bench_data import make_data
-from jobs.bench_ground import Ground, encoded
+from jobs.bench_ground import Ground, ProfileName, encoded
 from jobs.bench_timing import quiet
 
 SAMPLE_ROWS = 5_000
 _SEED_BATCHES = 8
 
+PROFILE_OF: dict[str, ProfileName] = {"ngram": "bytes", "charcnn": "seed"}
+"""The default recipe's, and the article's."""
 
-def sample_dataset(ground: Ground) -> Path:
+
+def sample_dataset(ground: Ground, profile: ProfileName = "bytes") -> Path:
     """A dataset of some of the titles, to train a moment on."""
     num_rows = min(SAMPLE_ROWS, ground.data.num_rows)
-    return encoded(ground, make_data(ground.data.kind, ground.folder / "sample.csv", num_rows), "sample")
+    return encoded(ground, make_data(ground.data.kind, ground.folder / "sample.csv", num_rows), "sample", profile)
 
 
 def make_run(ground: Ground, arch: str) -> Path:
@@ -23,7 +26,7 @@ def make_run(ground: Ground, arch: str) -> Path:
     run = ground.folder / f"run-{arch}"
     if run.exists():
         return run
-    dataset = sample_dataset(ground)
+    dataset = sample_dataset(ground, PROFILE_OF[arch])
     if ground.absence("torch") is None:
         from jobs import train
 
@@ -44,7 +47,7 @@ def _write_random_run(dataset: Path, run: Path, arch: str) -> None:
     from pipeline.manifest import read_manifest
 
     manifest = read_manifest(dataset)
-    config, choose = CONFIGS[arch](), np.random.default_rng(0)
+    config, choose = CONFIGS[arch]().sized(len(manifest.labels)), np.random.default_rng(0)
     shapes = config.weight_shapes(manifest.profile, len(manifest.labels))
     weights = save({name: choose.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()})
     model = Model(

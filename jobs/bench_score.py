@@ -9,7 +9,7 @@ from jobs import score
 from jobs.bench_data import Data, make_data
 from jobs.bench_encode import read_polars
 from jobs.bench_ground import Ground, Lineup, encoded, ready
-from jobs.bench_models import count_flops, make_run, sample_dataset
+from jobs.bench_models import PROFILE_OF, count_flops, make_run, sample_dataset
 from jobs.bench_network import (
     ONNX_BATCH_ROWS,
     best_batch_size,
@@ -44,7 +44,7 @@ def score_sections(ground: Ground) -> list[Section]:
 def _default_section(ground: Ground) -> Section:
     data, run = ground.data, make_run(ground, "ngram")
     lineup = Lineup(ground, "score", f"score, default model, {data.title}, {data.num_rows:,} rows")
-    codes, texts = _write_codes(ground), _texts(ground)
+    codes, texts = _write_codes(ground, "ngram"), _texts(ground)
     lineup.add("jobs.score, CSV to Parquet", "ours", data.num_rows, _scorer(ground, data, run))
     lineup.add(
         "the folded predictor alone", "ceiling", len(texts), partial(_prepare_folded, run, codes, ground.num_threads)
@@ -70,7 +70,7 @@ def _add_classifiers(lineup: Lineup, ground: Ground, texts: list[str]) -> None:
 def _article_section(ground: Ground) -> Section:
     from model.runfile import read_model
 
-    run, threads, codes = make_run(ground, "charcnn"), ground.num_threads, _write_codes(ground)
+    run, threads, codes = make_run(ground, "charcnn"), ground.num_threads, _write_codes(ground, "charcnn")
     data = make_data(ground.data.kind, ground.folder / "article.csv", min(ARTICLE_ROWS, ground.data.num_rows))
     model = read_model(run)
     num_rows = _memory_rows(ground)
@@ -143,19 +143,21 @@ def _memory_rows(ground: Ground) -> int:
     return 1 << min(_MOST_IN_MEMORY, ground.data.num_rows.bit_length() - 1)
 
 
-def _memory_dataset(ground: Ground) -> Path:
+def _memory_dataset(ground: Ground, arch: str) -> Path:
     num_rows = min(2 << _MOST_IN_MEMORY, ground.data.num_rows)
-    return encoded(ground, make_data(ground.data.kind, ground.folder / "memory.csv", num_rows), "memory")
+    return encoded(
+        ground, make_data(ground.data.kind, ground.folder / "memory.csv", num_rows), "memory", PROFILE_OF[arch]
+    )
 
 
-def _write_codes(ground: Ground) -> Path:
+def _write_codes(ground: Ground, arch: str) -> Path:
     """Codes of titles, uint8 [N, L], in a file."""
     import numpy as np
 
-    path = ground.folder / "codes.npy"
+    path = ground.folder / f"codes-{arch}.npy"
     if not path.exists():
         codes_NL = np.concatenate(
-            [np.load(shard) for shard in sorted(_memory_dataset(ground).glob("train-*.codes.npy"))]
+            [np.load(shard) for shard in sorted(_memory_dataset(ground, arch).glob("train-*.codes.npy"))]
         )
         np.save(path, codes_NL[np.arange(_memory_rows(ground)) % len(codes_NL)])
     return path
@@ -163,4 +165,4 @@ def _write_codes(ground: Ground) -> Path:
 
 def _texts(ground: Ground) -> list[str]:
     """The titles of those codes, as they were in the CSV."""
-    return list(islice(cycle(read_rows(_memory_dataset(ground), "train").texts), _memory_rows(ground)))
+    return list(islice(cycle(read_rows(_memory_dataset(ground, "ngram"), "train").texts), _memory_rows(ground)))

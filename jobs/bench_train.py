@@ -7,6 +7,7 @@ from typing import Any
 from jobs import train
 from jobs.bench_data import make_data
 from jobs.bench_ground import Ground, Lineup, encoded, ready
+from jobs.bench_models import PROFILE_OF
 from jobs.bench_peers import FASTTEXT, TFIDF, prepare_fasttext_fit, prepare_tfidf_fit
 from jobs.bench_timing import Learned, Section
 
@@ -26,6 +27,7 @@ def train_section(ground: Ground) -> Section:
     num_train = manifest.num_rows(TRAIN)
     lineup = Lineup(ground, "train", f"train, {data.title}, {num_train:,} rows, {manifest.num_rows(VALID):,} held out")
     _add_ours(lineup, ground, dataset, num_train)
+    _add_article(lineup, ground, encoded(ground, data, "learned", PROFILE_OF["charcnn"]), num_train)
     lineup.add(TFIDF, "peer", num_train, partial(prepare_tfidf_fit, dataset), needs=("scikit-learn",))
     lineup.add(
         f"{FASTTEXT}, 5 epochs",
@@ -38,23 +40,23 @@ def train_section(ground: Ground) -> Section:
 
 
 def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> None:
-    def add(name: str, num_rows: int, **flags: Any) -> None:
-        job = train.TrainJobConfig(dataset, out=ground.folder / "run", baseline="none", common=ground.common, **flags)
-        needs = ("torch", "torch.compile") if flags.get("compile") else ("torch",)
-        lineup.add(f"jobs.train, {name}", "ours", num_rows, ready(run_training, job), needs=needs)
-
+    add = partial(_add, lineup, ground, dataset)
     add("recipe default, all its epochs", num_train)
     add("recipe default, one epoch", num_train, epochs=1)
     add("one epoch, --compile", num_train, epochs=1, compile=True)
     add("one epoch, --precision bfloat16", num_train, epochs=1, precision="bfloat16")
+
+
+def _add_article(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> None:
     batches = min(SEED_BATCHES, -(-num_train // 128))
-    add(
-        f"recipe seed, one epoch of {batches} batches",
-        min(batches * 128, num_train),
-        recipe="seed",
-        epochs=1,
-        limit_batches=batches,
-    )
+    name, num_rows = f"recipe seed, one epoch of {batches} batches", min(batches * 128, num_train)
+    _add(lineup, ground, dataset, name, num_rows, recipe="seed", epochs=1, limit_batches=batches)
+
+
+def _add(lineup: Lineup, ground: Ground, dataset: Path, name: str, num_rows: int, **flags: Any) -> None:
+    job = train.TrainJobConfig(dataset, out=ground.folder / "run", baseline="none", common=ground.common, **flags)
+    needs = ("torch", "torch.compile") if flags.get("compile") else ("torch",)
+    lineup.add(f"jobs.train, {name}", "ours", num_rows, ready(run_training, job), needs=needs)
 
 
 def run_training(config: train.TrainJobConfig) -> Learned:

@@ -39,7 +39,7 @@ class EncodeConfig:
     "The column of the class."
     reading: ReadingConfig = field(default_factory=ReadingConfig)
     profile: Literal["seed", "ascii", "bytes"] | None = None
-    "Text to codes: seed is a-z and space, ascii adds digits and punctuation, bytes is UTF-8; by default seed, with --append the dataset's."
+    "Text to codes: bytes is UTF-8, ascii a-z, digits and punctuation, seed a-z and space; by default bytes, with --append the dataset's."
     max_length: int | None = None
     "Codes a row; 0 takes the profile's own: 64 for seed, 128 for ascii and bytes; by default 0, with --append the dataset's."
     split: Literal["hash", "random"] | None = None
@@ -82,7 +82,7 @@ class EncodeConfig:
             UsageError: A flag makes no sense.
             MismatchError: A flag differs from the dataset.
         """
-        from pipeline.alphabet import get_profile
+        from pipeline.alphabet import DEFAULT_PROFILE, get_profile
         from pipeline.build import BuildConfig
         from pipeline.manifest import SplitEntry
 
@@ -90,7 +90,7 @@ class EncodeConfig:
             profile = base.require_profile(self.profile, self.max_length)
             split = base.require_split(self.split, self.valid_fraction, self.split_seed)
         else:
-            profile = get_profile(self.profile or "seed", self.max_length or 0)
+            profile = get_profile(self.profile or DEFAULT_PROFILE, self.max_length or 0)
             split = SplitEntry(
                 method=self.split or "hash",
                 valid_fraction=0.1 if self.valid_fraction is None else self.valid_fraction,

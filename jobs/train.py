@@ -13,7 +13,7 @@ from jobs.command import CommonConfig, run_command
 from jobs.train_report import make_report, render
 from jobs.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
 from model.architecture import CONFIGS
-from model.hyperparameters import Init, Precision, Recipe, values_of
+from model.hyperparameters import DEFAULT_LR, Init, Precision, Recipe, values_of
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
 
+_RATES = ", ".join(f"{name} {rate:g}" for name, rate in DEFAULT_LR.items())
 _ARCHITECTURES = "\n".join(
     ["The network; one of", *(f"{name}: {config.summary}" for name, config in CONFIGS.items()), values_of("arch")]
 )
@@ -51,7 +52,9 @@ class TrainJobConfig:
     ] = None
     batch_size: Annotated[int | None, recipe_flag("batch_size", "Rows a step.")] = None
     lr: Annotated[
-        float | None, recipe_flag("lr", "Learning rate, the peak of the schedule."), Parameter(group="Optimiser")
+        float | None,
+        recipe_flag("lr", f"Learning rate, the peak of the schedule. Recipe default: {_RATES}."),
+        Parameter(group="Optimiser"),
     ] = None
     shuffle: Annotated[bool | None, recipe_flag("shuffle", "Shuffle the rows of each epoch.")] = None
     limit_batches: Annotated[
@@ -150,7 +153,9 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
                 num_threads=config.common.num_threads,
                 note=meter.note,
             )
-        outputs = publish_run(config.out, manifest, resolved.architecture(), trained.network, evaluation)
+        outputs = publish_run(
+            config.out, manifest, resolved.architecture(len(manifest.labels)), trained.network, evaluation
+        )
     return make_report(resolved, trained, evaluation) | {
         "resumed": resumed,
         "seconds": round(time.monotonic() - started, 3),
@@ -213,6 +218,10 @@ def _train(
     with metered(config.common.log, "train", resolved.epochs * training.num_batches) as meter:
         for what, classes in amiss.items():
             meter.note(what, classes=classes)
+        if resolved.recipe == "seed" and manifest.profile.name != "seed":
+            meter.note(
+                "the article's recipe is for its own codes: encode with --profile seed", profile=manifest.profile.name
+            )
         meter.note(
             "training",
             arch=resolved.arch,

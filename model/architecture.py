@@ -3,8 +3,9 @@
 Configs live here, apart from the networks, so that `--help` and torch-free scoring can know them without torch. K classes.
 """
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model.architecture_base import Architecture, Shapes, added, require_positive, require_share, with_biases
 from pipeline.errors import InputError, UsageError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pipeline.alphabet import Profile
 
 NORMS = ("batch", "layer", "none")
+MOST_NGRAM_WEIGHTS = 1 << 22
+MOST_DIRECT_CLASSES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,34 +145,48 @@ class LstmConfig(Architecture):
 
 @dataclass(frozen=True, kw_only=True)
 class NgramConfig(Architecture):
-    """A bag of hashed character n-grams and words, embedded, summed and classified linearly, after fastText.
+    """A bag of hashed character n-grams and words, looked up, summed and classified linearly, after fastText.
 
     Attributes:
-        buckets: Rows of the embedding table; n-grams are hashed into them.
-        dim: Width of an embedding.
+        buckets: Rows of the table; n-grams are hashed into them. 0 takes `sized`'s.
+        dim: Width of a row; 0 for rows of logits, one for each class, with nothing to learn behind them.
         min_order: Shortest character n-gram.
         max_order: Longest character n-gram.
         word_order: 0 for no words, 1 for single words, 2 for pairs of neighbours as well.
-        dropout: Share of n-grams left out of each row in training.
+        word_weight: What a word or a pair counts, where a character n-gram counts 1.
+        dropout: Share of n-grams and words left out of each row in training.
     """
 
     name: ClassVar[str] = "ngram"
     summary: ClassVar[str] = "a bag of hashed character n-grams and words"
 
-    buckets: int = 1 << 18
-    dim: int = 16
+    buckets: int = 0
+    dim: int = 0
     min_order: int = 2
-    max_order: int = 6
+    max_order: int = 5
     word_order: int = 2
-    dropout: float = 0.5
+    word_weight: float = 4.0
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        require_positive(self, but=("dropout", "word_order"))
+        require_positive(self, but=("buckets", "dim", "dropout", "word_order", "word_weight"))
+        if self.buckets < 0 or self.dim < 0:
+            raise UsageError(f"ngram: buckets {self.buckets}, dim {self.dim}: expected 0 or more")
         if self.min_order > self.max_order:
             raise UsageError(f"ngram: min_order {self.min_order} is above max_order {self.max_order}")
         if self.word_order not in {0, 1, 2}:
             raise UsageError(f"ngram: word_order {self.word_order}: expected 0, 1 or 2")
+        if not 0 < self.word_weight < math.inf:
+            raise UsageError(f"ngram: word_weight {self.word_weight}: expected more than 0")
         require_share(self, "dropout")
+
+    def sized(self, num_classes: int) -> Self:
+        """As many buckets as 16 MiB of weights have room for: of logits up to `MOST_DIRECT_CLASSES`, above it of that many numbers."""
+        if self.buckets:
+            return self
+        is_direct = num_classes <= MOST_DIRECT_CLASSES
+        width = 1 << max(2, (num_classes - 1).bit_length()) if is_direct else MOST_DIRECT_CLASSES
+        return replace(self, buckets=MOST_NGRAM_WEIGHTS // width, dim=0 if is_direct else width)
 
     def network(self, profile: "Profile", num_classes: int) -> "nn.Module":
         """See `Architecture`."""
@@ -179,7 +196,10 @@ class NgramConfig(Architecture):
 
     def weight_shapes(self, profile: "Profile", num_classes: int) -> Shapes:  # noqa: ARG002  # any profile will do
         """See `Architecture`."""
-        return {"bag.weight": (self.buckets + 1, self.dim)} | with_biases({"linear": (num_classes, self.dim)})
+        bag = (self.buckets + 1, self.dim or num_classes)
+        return {"bag.weight": bag, "linear.bias": (num_classes,)} | (
+            {"linear.weight": (num_classes, self.dim)} if self.dim else {}
+        )
 
     def folded(self, model: "Model", weights: "Weights") -> "FoldedNetwork":
         """See `Architecture`."""
@@ -197,11 +217,12 @@ class NgramConfig(Architecture):
 CONFIGS: dict[str, type[Architecture]] = {config.name: config for config in (CharCnnConfig, LstmConfig, NgramConfig)}
 
 
-def choose_architecture(name: str, **options: Any) -> Architecture:
+def choose_architecture(name: str, num_classes: int, **options: Any) -> Architecture:
     """The architecture of a name, with its own default for each option that is None.
 
     Args:
         name: A name in `CONFIGS`.
+        num_classes: K.
         options: Fields of the config; flags are called the same.
 
     Raises:
@@ -214,7 +235,7 @@ def choose_architecture(name: str, **options: Any) -> Architecture:
         if option not in own:
             able = ", ".join(other for other, kind in CONFIGS.items() if option in _field_names(kind()))
             raise UsageError(f"--{option} {value}: --arch {name} has none; leave it out, or take one that has: {able}")
-    return replace(config, **given)
+    return replace(config, **given).sized(num_classes)
 
 
 def _field_names(config: Architecture) -> set[str]:
@@ -239,6 +260,9 @@ def config_from_json(stored: dict[str, Any]) -> Architecture:
     name = sizes.pop("name", None)
     if name not in CONFIGS:
         raise InputError(f"architecture {name!r}: expected one of {', '.join(CONFIGS)}; train again with this charmill")
+    missing = [each.name for each in fields(CONFIGS[name]()) if each.name not in sizes and "added" not in each.metadata]
+    if missing:
+        raise InputError(f"architecture {name!r}: {missing[0]} is missing; train again with this charmill")
     try:
         return CONFIGS[name](**sizes)
     except (TypeError, UsageError) as error:

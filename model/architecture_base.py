@@ -6,17 +6,19 @@ architectures apart, and a new one cannot be added by half. K classes.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import nn
 
     from model.folded import FoldedNetwork
     from model.onnx_graph import GraphBuilder
     from model.runfile import Model, Weights
-    from pipeline.alphabet import Profile
+    from pipeline.alphabet import Codes, Profile
 
 Shapes = dict[str, tuple[int, ...]]
 """Shapes of weights by their names in `model.safetensors`."""
@@ -40,6 +42,10 @@ class Architecture(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     compiles: ClassVar[bool] = True
+
+    def sized(self, num_classes: int) -> Self:  # noqa: ARG002  # most have a size for any number
+        """The same with the sizes that it leaves to the number of classes."""
+        return self
 
     @abstractmethod
     def network(self, profile: "Profile", num_classes: int) -> "nn.Module":
@@ -66,6 +72,21 @@ class Architecture(ABC):
         Returns:
             The name of logits float32 [N, K].
         """
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A network that looks at the training rows before its first step, and is turned into what predicts after its last."""
+
+    def prepare(self, blocks: "Iterable[Codes]") -> None:
+        """Learn what does not take steps.
+
+        Args:
+            blocks: The training rows once, codes uint8 [N, L] each.
+        """
+
+    def finish(self) -> None:
+        """Turn what was trained into what predicts: the same logits, but for rounding."""
 
 
 def require_positive(config: Architecture, but: tuple[str, ...] = ()) -> None:

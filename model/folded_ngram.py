@@ -8,11 +8,38 @@ D width of an embedding, K classes.
 import numpy as np
 
 from model.architecture import NgramConfig
-from model.ngram_hash import BASE, powers, word_codes
+from model.ngram_hash import BASE, folded_codes, has_capitals, powers, word_codes
 from model.ngram_kernel import NgramTables, fold_classes, predict_ngrams
 from model.product_kernel import Floats, aligned, padded
 from model.runfile import Model, Weights
-from pipeline.alphabet import Codes
+from pipeline.alphabet import Codes, Profile
+
+
+def make_tables(config: NgramConfig, profile: Profile, *, vectors: Floats, weight: Floats, bias: Floats) -> NgramTables:
+    """What the kernel reads.
+
+    Args:
+        config: Sizes.
+        profile: Of the codes.
+        vectors: See `NgramTables`.
+        weight: See `NgramTables`.
+        bias: See `NgramTables`.
+    """
+    return NgramTables(
+        powers=powers(BASE, profile.max_length + 1),
+        word_codes=word_codes(profile),
+        folded_codes=folded_codes(profile),
+        has_capitals=has_capitals(profile),
+        num_codes=profile.num_codes,
+        min_order=config.min_order,
+        max_order=min(config.max_order, profile.max_length),
+        word_order=config.word_order,
+        word_weight=float(config.word_weight),
+        num_buckets=config.buckets,
+        vectors=vectors,
+        weight=weight,
+        bias=bias,
+    )
 
 
 class FoldedNgram:
@@ -25,30 +52,21 @@ class FoldedNgram:
     """
 
     def __init__(self, model: Model, config: NgramConfig, weights: Weights) -> None:
-        profile = model.profile
-        num_classes, dim = weights["linear.weight"].shape
-        weight_KD = weights["linear.weight"].astype(np.float64) / model.temperature
-        is_folded = _width(num_classes) <= _width(dim)
-        vectors = aligned((config.buckets + 1, _width(num_classes if is_folded else dim)))
+        bag, num_classes = weights["bag.weight"], len(model.labels)
+        mixing_KD = weights["linear.weight"].astype(np.float64) if config.dim else np.eye(num_classes)
+        weight_KD = mixing_KD / model.temperature
+        is_folded = _width(num_classes) <= _width(bag.shape[1])
+        vectors = aligned((len(bag), _width(num_classes if is_folded else config.dim)))
         weight = np.zeros((0 if is_folded else vectors.shape[1], num_classes), np.float32)
         if is_folded:
-            bag = np.ascontiguousarray(weights["bag.weight"][:-1]).view()
+            bag = np.ascontiguousarray(bag[:-1]).view()
             bag.flags.writeable = False  # Of a view; so Numba compiles one version.
             fold_classes(bag, weight_KD, vectors)
         else:
-            vectors[:-1, :dim] = weights["bag.weight"][:-1]
-            weight[:dim] = weight_KD.T
-        self._tables = NgramTables(
-            powers=powers(BASE, profile.max_length + 1),
-            word_codes=word_codes(profile),
-            num_codes=profile.num_codes,
-            min_order=config.min_order,
-            max_order=min(config.max_order, profile.max_length),
-            word_order=config.word_order,
-            vectors=vectors,
-            weight=weight,
-            bias=(weights["linear.bias"] / model.temperature).astype(np.float32),
-        )
+            vectors[:-1, : config.dim] = bag[:-1]
+            weight[: config.dim] = weight_KD.T
+        bias = (weights["linear.bias"] / model.temperature).astype(np.float32)
+        self._tables = make_tables(config, model.profile, vectors=vectors, weight=weight, bias=bias)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
         """Write the probabilities of some rows.

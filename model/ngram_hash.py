@@ -3,7 +3,8 @@
 All arithmetic is on 64-bit words and wraps. Position i of a row adds (code + 1) * BASE**i to a running sum; the difference of two such
 sums, times the inverse of BASE to the power of where it starts, is a hash of the codes between them that does not depend on where they
 stand. BASE is odd, so it has an inverse modulo 2**64. `mix` (splitmix64's finaliser, Vigna) spreads it over the buckets; a salt
-keeps n-grams of different kinds apart.
+keeps n-grams of different kinds apart. Characters, words and pairs of words are read with capitals as small letters; a word that has
+capitals is read once more as it is written.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ MULTIPLIER_1 = 0xBF58476D1CE4E5B9
 MULTIPLIER_2 = 0x94D049BB133111EB
 SALT = 0xD6E8FEB86659FD93
 PAIR_FACTOR = 0xA0761D6478BD642F
-WORD_SALT, PAIR_SALT = 101, 102
+WORD_SALT, PAIR_SALT, CASED_SALT = 101, 102, 103
 
 
 def powers(base: int, count: int) -> npt.NDArray[np.uint64]:
@@ -40,3 +41,19 @@ def word_codes(profile: Profile) -> npt.NDArray[np.bool_]:
         for code, character in enumerate(profile.alphabet):
             table[code] = character.isalnum()
     return table
+
+
+def folded_codes(profile: Profile) -> npt.NDArray[np.uint8]:
+    """The code of the small letter for each code, uint8 [256]; other codes stay.
+
+    Of bytes, capitals are A to Z, since others take more than one; other profiles have none.
+    """
+    table = np.arange(256, dtype=np.uint8)
+    if profile.cleaning == "none":
+        table[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
+    return table
+
+
+def has_capitals(profile: Profile) -> bool:
+    """Whether codes tell capitals from small letters."""
+    return bool((folded_codes(profile) != np.arange(256)).any())

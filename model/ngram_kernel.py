@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from model.ngram_hash import MULTIPLIER_1, MULTIPLIER_2, PAIR_FACTOR, PAIR_SALT, SALT, WORD_SALT
+from model.ngram_hash import CASED_SALT, MULTIPLIER_1, MULTIPLIER_2, PAIR_FACTOR, PAIR_SALT, SALT, WORD_SALT
 from model.softmax_kernel import write_softmax
 from model.vector_kernel import LANES, add, load_4, load_8, load_16, store
 
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint64]
 
 _M1, _M2, _SALT, _PAIR = (np.uint64(value) for value in (MULTIPLIER_1, MULTIPLIER_2, SALT, PAIR_FACTOR))
-_WORD_SALT, _PAIR_SALT = np.uint64(WORD_SALT), np.uint64(PAIR_SALT)
+_WORD_SALT, _PAIR_SALT, _CASED_SALT = np.uint64(WORD_SALT), np.uint64(PAIR_SALT), np.uint64(CASED_SALT)
 _ZERO, _ONE, _27, _30, _31 = (np.uint64(value) for value in (0, 1, 27, 30, 31))
 
 
@@ -29,10 +29,14 @@ class NgramTables(NamedTuple):
     Attributes:
         powers: uint64 [L + 1], of BASE.
         word_codes: bool [256], which codes belong to words.
+        folded_codes: uint8 [256], the small letter of each code.
+        has_capitals: Whether any code is not its own small letter.
         num_codes: Codes with the fill code, which is the last one.
         min_order: Shortest character n-gram.
         max_order: Longest one, at most L.
         word_order: 0, 1 or 2.
+        word_weight: What a word counts, where a character n-gram counts 1.
+        num_buckets: What hashes are taken modulo.
         vectors: float32 [buckets + 1, D], D 4, 8 or a multiple of 16; the last row is zero.
         weight: float32 [D, K], divided by the temperature; [0, K] where the vectors are logits already.
         bias: float32 [K], divided by the temperature.
@@ -40,13 +44,35 @@ class NgramTables(NamedTuple):
 
     powers: Words
     word_codes: npt.NDArray[np.bool_]
+    folded_codes: npt.NDArray[np.uint8]
+    has_capitals: bool
     num_codes: int
     min_order: int
     max_order: int
     word_order: int
+    word_weight: float
+    num_buckets: int
     vectors: Floats
     weight: Floats
     bias: Floats
+
+
+class Scratch(NamedTuple):
+    """Room for one row.
+
+    Attributes:
+        folded: uint8 [L], the row in small letters.
+        hashes: uint64 [L + 1].
+        cased: uint64 [L + 1].
+        ngrams: uint64, buckets of character n-grams, and one more.
+        words: uint64, buckets of words, and one more.
+    """
+
+    folded: npt.NDArray[np.uint8]
+    hashes: Words
+    cased: Words
+    ngrams: Words
+    words: Words
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -82,7 +108,7 @@ def _hash_ngrams(codes_L: npt.NDArray[np.uint8], stop: int, tables: NgramTables,
         codes_L: uint8 [L].
         stop: After the last code that is not fill.
         tables: The network's.
-        hashes: uint64 [L], scratch.
+        hashes: uint64 [L + 1], scratch.
         ids: uint64, written, before they are taken modulo the number of buckets.
 
     Returns:
@@ -117,39 +143,125 @@ def _hash_ngrams(codes_L: npt.NDArray[np.uint8], stop: int, tables: NgramTables,
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _hash_words(
-    codes_L: npt.NDArray[np.uint8], stop: int, tables: NgramTables, words: Words, ids: Words, count: int
+    codes_L: npt.NDArray[np.uint8],
+    folded_L: npt.NDArray[np.uint8],
+    stop: int,
+    tables: NgramTables,
+    words: Words,
+    cased: Words,
+    ids: Words,
 ) -> int:
-    """Hash a row's words and their pairs.
+    """Hash a row's words, their pairs, and words with capitals as they are written.
 
     Args:
         codes_L: uint8 [L].
+        folded_L: uint8 [L], the same in small letters.
         stop: After the last code that is not fill.
         tables: The network's.
         words: uint64 [L + 1], scratch.
-        ids: uint64, written from count on, before they are taken modulo the number of buckets.
-        count: How many are there.
+        cased: uint64 [L + 1], scratch.
+        ids: uint64, written, before they are taken modulo the number of buckets.
 
     Returns:
-        How many are there now.
+        How many there are.
     """
-    num_words, place, word = 0, 0, _ZERO
-    is_inside = tables.word_codes[codes_L[0]] and stop > 0
+    num_words, place, word, written = 0, 0, _ZERO, _ZERO
+    is_inside = tables.word_codes[folded_L[0]] and stop > 0
     for position in range(stop):
         # Without branches: where words end is what a processor guesses worst.
         was_inside = is_inside
-        word = word + (np.uint64(codes_L[position]) + _ONE) * tables.powers[place] if was_inside else _ZERO
+        power = tables.powers[place]
+        word = word + (np.uint64(folded_L[position]) + _ONE) * power if was_inside else _ZERO
+        written = written + (np.uint64(codes_L[position]) + _ONE) * power if was_inside else _ZERO
         place = place + 1 if was_inside else 0
-        is_inside = position + 1 < stop and tables.word_codes[codes_L[position + 1]]
+        is_inside = position + 1 < stop and tables.word_codes[folded_L[position + 1]]
         words[num_words] = word
+        cased[num_words] = written
         num_words += was_inside and not is_inside
     for index in range(num_words):
-        ids[count + index] = _mix(words[index], _WORD_SALT)
-    count += num_words
-    if tables.word_order < 2:
-        return count
-    for index in range(1, num_words):
-        ids[count + index - 1] = _mix(words[index] + words[index - 1] * _PAIR, _PAIR_SALT)
-    return count + max(num_words - 1, 0)
+        ids[index] = _mix(words[index], _WORD_SALT)
+    count = num_words
+    if tables.word_order > 1:
+        for index in range(1, num_words):
+            ids[count + index - 1] = _mix(words[index] + words[index - 1] * _PAIR, _PAIR_SALT)
+        count += max(num_words - 1, 0)
+    if tables.has_capitals:
+        for index in range(num_words):
+            ids[count] = _mix(cased[index], _CASED_SALT)
+            count += cased[index] != words[index]
+    return count
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _into_buckets(ids: Words, count: int, num_buckets: int) -> None:
+    buckets = np.uint64(num_buckets)
+    if buckets & (buckets - _ONE) == _ZERO:
+        for index in range(count):
+            ids[index] &= buckets - _ONE
+    else:
+        for index in range(count):
+            ids[index] %= buckets
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _find_ngrams(codes_L: npt.NDArray[np.uint8], tables: NgramTables, scratch: Scratch) -> tuple[int, int]:
+    """Put the buckets of a row's n-grams and words into `scratch`.
+
+    Returns:
+        How many character n-grams there are, and how many words.
+    """
+    stop = len(codes_L)
+    while stop > 0 and codes_L[stop - 1] == tables.num_codes - 1:
+        stop -= 1
+    if tables.has_capitals:
+        for position in range(len(codes_L)):
+            scratch.folded[position] = tables.folded_codes[codes_L[position]]
+    else:
+        scratch.folded[:] = codes_L
+    num_ngrams = _hash_ngrams(scratch.folded, stop, tables, scratch.hashes, scratch.ngrams)
+    num_words = 0
+    if tables.word_order > 0:
+        num_words = _hash_words(codes_L, scratch.folded, stop, tables, scratch.hashes, scratch.cased, scratch.words)
+    _into_buckets(scratch.ngrams, num_ngrams, tables.num_buckets)
+    _into_buckets(scratch.words, num_words, tables.num_buckets)
+    return num_ngrams, num_words
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _make_scratch(length: int, tables: NgramTables) -> Scratch:
+    return Scratch(
+        np.empty(length, np.uint8),
+        np.empty(length + 1, np.uint64),
+        np.empty(length + 1, np.uint64),
+        np.empty(length * tables.max_order + 1, np.uint64),
+        np.empty(length * 2 + 2, np.uint64),
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def count_rows(
+    codes_NL: npt.NDArray[np.uint8],
+    tables: NgramTables,
+    first_row: int,
+    counts: npt.NDArray[np.int64],
+    last_rows: npt.NDArray[np.int64],
+) -> None:
+    """Count the rows that have something in each bucket.
+
+    Args:
+        codes_NL: uint8 [N, L], none above the fill code.
+        tables: The network's; vectors are not looked at.
+        first_row: The number of the first row; no row may come twice.
+        counts: int64 [buckets], added to.
+        last_rows: int64 [buckets], the last row counted in each bucket, -1 before the first; updated.
+    """
+    scratch = _make_scratch(codes_NL.shape[1], tables)
+    for row in range(codes_NL.shape[0]):
+        num_ngrams, num_words = _find_ngrams(codes_NL[row], tables, scratch)
+        for index in range(num_ngrams + num_words):
+            bucket = np.int64(scratch.ngrams[index] if index < num_ngrams else scratch.words[index - num_ngrams])
+            counts[bucket] += last_rows[bucket] != first_row + row
+            last_rows[bucket] = first_row + row
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -192,34 +304,25 @@ def predict_ngrams(codes_NL: npt.NDArray[np.uint8], tables: NgramTables, probabi
         tables: The network's.
         probabilities_NK: float32 [N, K], written.
     """
-    length, width, classes = codes_NL.shape[1], tables.vectors.shape[1], tables.bias.shape[0]
-    buckets = np.uint64(tables.vectors.shape[0] - 1)
-    is_power_of_two = buckets & (buckets - _ONE) == _ZERO
-    hashes, words = np.empty(length, np.uint64), np.empty(length + 1, np.uint64)
-    ids = np.empty(length * (tables.max_order + 2) + 1, np.uint64)
-    sums, logits = np.empty(width, np.float32), np.empty(classes, np.float32)
+    width, classes = tables.vectors.shape[1], tables.bias.shape[0]
+    scratch = _make_scratch(codes_NL.shape[1], tables)
+    sums, word_sums, logits = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(classes, np.float32)
+    weight = np.float32(tables.word_weight)
     for row in range(codes_NL.shape[0]):
-        codes_L = codes_NL[row]
-        stop = length
-        while stop > 0 and codes_L[stop - 1] == tables.num_codes - 1:
-            stop -= 1
-        count = _hash_ngrams(codes_L, stop, tables, hashes, ids)
-        if tables.word_order > 0:
-            count = _hash_words(codes_L, stop, tables, words, ids, count)
-        if is_power_of_two:
-            for index in range(count):
-                ids[index] &= buckets - _ONE
-        else:
-            for index in range(count):
-                ids[index] %= buckets
-        _sum_vectors(ids, count, tables.vectors, sums)
-        scale = np.float32(1) / np.sqrt(np.float32(max(count, 1)))
+        num_ngrams, num_words = _find_ngrams(codes_NL[row], tables, scratch)
+        _sum_vectors(scratch.ngrams, num_ngrams, tables.vectors, sums)
+        _sum_vectors(scratch.words, num_words, tables.vectors, word_sums)
+        scale = np.float32(1) / np.sqrt(
+            max(np.float32(num_ngrams) + weight * weight * np.float32(num_words), np.float32(1))
+        )
+        for index in range(width):
+            sums[index] = (sums[index] + weight * word_sums[index]) * scale
         if tables.weight.shape[0] == 0:
             for label in range(classes):
-                logits[label] = tables.bias[label] + sums[label] * scale
+                logits[label] = tables.bias[label] + sums[label]
         else:
             logits[:] = tables.bias
             for index in range(width):
                 for label in range(classes):
-                    logits[label] += tables.weight[index, label] * (sums[index] * scale)
+                    logits[label] += tables.weight[index, label] * sums[index]
         write_softmax(logits, probabilities_NK[row])

@@ -12,6 +12,7 @@ from model.architecture_base import Architecture
 from model.hyperparameters import (
     COMMON,
     DEFAULT_BEST_BY,
+    DEFAULT_LR,
     OPTIMIZER_OPTIONS,
     RECIPES,
     SCHEDULE_OPTIONS,
@@ -53,7 +54,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     ),
 )
 
-_DEFAULT_MIN_EPOCHS, _DEFAULT_MAX_EPOCHS, _DEFAULT_MIN_STEPS = 4, 50, 250
+_DEFAULT_MIN_EPOCHS, _DEFAULT_MAX_EPOCHS, _DEFAULT_MIN_STEPS = 3, 50, 250
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,17 +151,20 @@ class TrainConfig:
             raise UsageError("--nesterov: expected a --momentum above 0, got 0")
         self._require_milestones()
         self._require_best()
-        architecture = self.architecture()  # Refuses an option that it has no use for.
+        architecture = self.architecture(2)  # Refuses an option that it has no use for.
         if self.compile and not architecture.compiles:
             raise UsageError(f"--compile: torch.compile does not know --arch {self.arch}; train without --compile")
 
-    def architecture(self) -> Architecture:
+    def architecture(self, num_classes: int) -> Architecture:
         """The sizes of the network to train.
+
+        Args:
+            num_classes: K.
 
         Raises:
             UsageError: The architecture has no use for an option, or its value makes no sense.
         """
-        return choose_architecture(self.arch, dropout=self.dropout, norm=self.norm)
+        return choose_architecture(self.arch, num_classes, dropout=self.dropout, norm=self.norm)
 
     def _require_useful(self, choice: str, options_of: dict[str, dict[str, Any]]) -> None:
         """Refuse what would change nothing."""
@@ -229,6 +233,7 @@ def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: in
     steps = -(-num_train // batch_size)
     values.setdefault("limit_batches", max(1, num_valid // batch_size))
     values.setdefault("epochs", min(_DEFAULT_MAX_EPOCHS, max(_DEFAULT_MIN_EPOCHS, -(-_DEFAULT_MIN_STEPS // steps))))
+    values.setdefault("lr", DEFAULT_LR.get(values["arch"], 1.0))  # Of what is no architecture, nothing will be trained.
     values.setdefault("keep_best", values["patience"] > 0)
     values.setdefault("best_by", DEFAULT_BEST_BY if values["keep_best"] else None)
     for choice, options_of in (("optimizer", OPTIMIZER_OPTIONS), ("schedule", SCHEDULE_OPTIONS)):

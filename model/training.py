@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from model.architecture import build_network
+from model.architecture_base import Prepared
 from model.best import best_epoch, is_out_of_patience
 from model.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from model.class_weights import balanced_weights
@@ -28,6 +30,7 @@ from pipeline.dataset import ShardDataset
 from pipeline.errors import InputError, MismatchError
 from pipeline.loader import BatchLoader
 from pipeline.manifest import TRAIN, VALID, Manifest
+from pipeline.shards import open_codes
 
 EVALUATION_BATCH = 1024
 
@@ -90,9 +93,13 @@ class Training:
         self._train = BatchLoader(dataset, device, num_workers)
         self._valid = BatchLoader(ShardDataset(folder, manifest, VALID, batch_size=EVALUATION_BATCH), device)
         torch.manual_seed(config.seed)
-        self.network = build_network(config.architecture(), manifest.profile, len(manifest.labels))
+        self.network = build_network(config.architecture(len(manifest.labels)), manifest.profile, len(manifest.labels))
         initialise(self.network, config.init)
         self.network.to(device)
+        if isinstance(self.network, Prepared):
+            self.network.prepare(
+                open_codes(folder, shard).view(np.ndarray) for shard in manifest.shards if shard.split == TRAIN
+            )
         self._optimizer = make_optimizer(config, self.network.parameters())
         self.num_batches = len(dataset)
         self._schedule = make_schedule(config, self._optimizer, config.epochs * self.num_batches)
@@ -156,6 +163,8 @@ class Training:
         if self._config.keep_best and epoch != best:
             self.network.load_state_dict(self._best)
             epoch = best
+        if isinstance(self.network, Prepared):
+            self.network.finish()
         return Trained(network=self.network.eval(), history=self._history, epoch=epoch, best_epoch=best)
 
     @property

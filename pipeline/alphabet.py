@@ -78,6 +78,9 @@ class Profile:
 
 _ASCII = string.ascii_lowercase + string.digits + " !\"#$%&'()*+,-./:;<=>?@[]_~\\"
 
+DEFAULT_PROFILE = "bytes"
+"""Loses nothing of any language; `seed` loses digits, capitals and all but a to z."""
+
 PROFILES = {
     profile.name: profile
     for profile in (

@@ -56,6 +56,7 @@ def make_dataset(folder: Path, num_rows: int, *, seed: int = 0, **flags: Any) ->
     folder.mkdir(parents=True, exist_ok=True)
     csv = make_csv(folder / f"titles-{seed}.csv", num_rows, seed)
     out = folder / f"dataset-{seed}"
+    flags = {"profile": "seed"} | flags
     encode.run(encode.EncodeConfig((str(csv),), out=out, reading=ReadingConfig(text="title"), common=QUIET, **flags))
     return out
 
@@ -128,6 +129,10 @@ def random_model(
     for name, array in weights.items():
         if name.startswith("norm"):  # Norms begin with ones and zeros; a variance stays far above 0.
             weights[name] = array + generator.normal(0, 0.5, array.shape).astype(np.float32)
+        elif not array.any():  # An n-gram's numbers begin as zeros, and so does the offset of a class.
+            weights[name] = generator.normal(0, 0.1, array.shape).astype(np.float32)
+    if "bag.weight" in weights:
+        weights["bag.weight"][-1] = 0  # The row of "no n-gram here".
     model = Model(
         architecture=config,
         profile=profile,

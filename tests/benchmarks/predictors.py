@@ -123,7 +123,7 @@ def main() -> None:
     measure(CharCnnConfig(), "seed", titles)
     measure(CharCnnConfig(), "ascii", titles)
     measure(LstmConfig(), "seed", titles)
-    measure(NgramConfig(), "seed", titles)
+    measure(NgramConfig().sized(4), "bytes", titles)
 
 
 if __name__ == "__main__":

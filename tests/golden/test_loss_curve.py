@@ -34,7 +34,9 @@ def test_recipe_seed_starts_as_the_article_does(agnews: Path, tmp_path: Path) ->
 
     reading = ReadingConfig(text="title", columns="label,title,description")
     dataset = tmp_path / "dataset"
-    encode.run(encode.EncodeConfig((str(agnews),), out=dataset, reading=reading, split="random", common=QUIET))
+    encode.run(
+        encode.EncodeConfig((str(agnews),), out=dataset, reading=reading, split="random", profile="seed", common=QUIET)
+    )
     run = make_run(dataset, tmp_path / "run", recipe="seed", limit_batches=93, epochs=3)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert lines[0]["rows"] == 93 * 128

@@ -23,7 +23,7 @@ from model.onnx_verify import open_session
 from model.runfile import Model, Weights
 from pipeline.alphabet import PROFILES, Codes, Profile, get_profile
 from tests.datasets import random_codes, random_model
-from tests.properties.test_predictors import BATCH_NORM, CHARCNN, EVERY, LSTM, NGRAM, NO_NORM, STACKED
+from tests.properties.test_predictors import BATCH_NORM, CHARCNN, DIRECT, EVERY, LSTM, NGRAM, NO_NORM, STACKED
 
 NO_WORDS = NgramConfig(buckets=64, dim=3, min_order=1, max_order=1, word_order=0)
 
@@ -65,7 +65,7 @@ def both(profile: Profile) -> Codes:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM, NgramConfig(buckets=4096), NO_WORDS, STACKED], ids=str)
+@pytest.mark.parametrize("config", [CharCnnConfig(), NGRAM, DIRECT, NO_WORDS, STACKED], ids=str)
 def test_every_profile(config: Architecture, name: str) -> None:
     profile = get_profile(name)
     model, weights = model_of(config, profile, temperature=1.7)

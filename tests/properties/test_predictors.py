@@ -15,6 +15,7 @@ from model.architecture import CharCnnConfig, LstmConfig, NgramConfig
 from model.architecture_base import Architecture
 from model.folded import FoldedPredictor
 from model.ngram import Ngram
+from model.ngram_frequencies import document_frequencies
 from model.predictor import BATCH_ROWS, Predictor
 from model.runfile import Model, Weights
 from model.torch_predictor import TorchPredictor
@@ -25,6 +26,7 @@ from tests.datasets import random_codes, random_model
 CHARCNN = CharCnnConfig(channels_1=8, channels_2=6, hidden=10)
 BATCH_NORM, NO_NORM = replace(CHARCNN, norm="batch"), replace(CHARCNN, norm="none")
 NGRAM = NgramConfig(buckets=997, dim=5)
+DIRECT = NgramConfig(buckets=1024)
 LSTM = LstmConfig(dim=5, hidden=9)
 STACKED = LstmConfig(dim=3, hidden=17, layers=2)
 EVERY = pytest.mark.parametrize("config", [CHARCNN, NGRAM, LSTM], ids=["charcnn", "ngram", "lstm"])
@@ -50,7 +52,16 @@ def check_equal(model: Model, weights: Weights, codes: np.ndarray[tuple[int, int
 
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize(
-    "config", [CharCnnConfig(), BATCH_NORM, NGRAM, NgramConfig(word_order=0, min_order=1, max_order=1), LSTM], ids=str
+    "config",
+    [
+        CharCnnConfig(),
+        BATCH_NORM,
+        NGRAM,
+        NgramConfig(buckets=512, word_order=0, min_order=1, max_order=1),
+        DIRECT,
+        LSTM,
+    ],
+    ids=str,
 )
 def test_folded_equals_torch(config: Architecture, name: str) -> None:
     profile = get_profile(name)
@@ -190,22 +201,25 @@ def test_both_engines_divide_by_the_temperature(config: Architecture) -> None:
         assert after.max(axis=1).mean() < before.max(axis=1).mean() - 0.01
 
 
-def test_the_kernel_sums_the_very_ids_that_torch_numbers() -> None:
-    """With an embedding that is 1 in one bucket of each, the sums count every id."""
-    profile = get_profile("ascii", 24)
-    config = NgramConfig(buckets=64, dim=64, dropout=0.0)
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_kernel_sums_the_very_ids_that_torch_numbers(name: str) -> None:
+    """With a table that is 1 in one bucket of each row, the sums count every id."""
+    profile = get_profile(name, 24)
+    config = NgramConfig(buckets=64, word_weight=3.0)
     model, weights = random_model(config, profile, num_classes=64)
     table = np.zeros((65, 64), np.float32)
     table[:64] = np.eye(64)
-    weights = {
-        "bag.weight": table,
-        "linear.weight": np.eye(64, dtype=np.float32),
-        "linear.bias": np.zeros(64, np.float32),
-    }
+    weights = {"bag.weight": table, "linear.bias": np.zeros(64, np.float32)}
     codes = random_codes(profile, 200)
-    ids = Ngram(config, profile, 64).ngram_ids(torch.from_numpy(codes)).numpy()
-    counts = np.stack([np.bincount(row, minlength=65)[:64] for row in ids])
-    total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    assert (counts.sum(axis=1) > 0).sum() > 150
+    ngrams, words = (
+        np.stack([np.bincount(row, minlength=65)[:64] for row in ids.numpy()])
+        for ids in Ngram(config, profile, 64).ngram_ids(torch.from_numpy(codes))
+    )
+    assert (ngrams.sum(axis=1) > 0).sum() > 150 < (words.sum(axis=1) > 0).sum()
+    norm = np.sqrt(np.maximum(ngrams.sum(axis=1, keepdims=True) + 9 * words.sum(axis=1, keepdims=True), 1))
     logits = np.log(FoldedPredictor(model, weights, num_threads=1).predict(codes))
-    np.testing.assert_allclose((logits - logits[:, :1]) * np.sqrt(total), counts - counts[:, :1], atol=1e-3)
+    expected = ngrams + 3 * words
+    np.testing.assert_allclose((logits - logits[:, :1]) * norm, expected - expected[:, :1], atol=2e-3)
+    frequencies, num_rows = document_frequencies(config, profile, [codes[:50], codes[50:]])
+    assert num_rows == 200
+    np.testing.assert_array_equal(frequencies, ((ngrams + words) > 0).sum(axis=0))

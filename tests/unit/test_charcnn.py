@@ -92,16 +92,25 @@ def test_the_text_of_a_row_alone_decides_its_logits(name: str) -> None:
         torch.testing.assert_close(network(codes)[7:9], network(codes[7:9]))
 
 
+def fill_tables(network: torch.nn.Module) -> None:
+    """An n-gram's numbers begin as zeros, with which nothing shows."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.EmbeddingBag):
+            torch.nn.init.normal_(module.weight.data[:-1])
+
+
 @pytest.mark.parametrize(
     "config", [CharCnnConfig(dropout=0.5), NgramConfig(buckets=100, dropout=0.5), LstmConfig(hidden=5, dropout=0.5)]
 )
 def test_dropping_features_changes_training_only(config: Architecture) -> None:
     torch.manual_seed(0)
     network = build_network(config, SEED, 3)
+    fill_tables(network)
     codes = torch.from_numpy(random_codes(SEED, 5))[1:3]
     assert not torch.equal(network.train()(codes), network(codes))
     assert torch.equal(network.eval()(codes), network(codes))
     without = build_network(replace(config, dropout=0.0), SEED, 3).train()  # type: ignore[call-arg]
+    fill_tables(without)
     assert torch.equal(without(codes), without(codes))
 
 
@@ -109,7 +118,7 @@ def test_dropping_features_changes_training_only(config: Architecture) -> None:
     "config",
     [
         *(CharCnnConfig(hidden=7), CharCnnConfig(norm="batch", dropout=0.2)),
-        *(NgramConfig(word_order=1, dropout=0.0), LstmConfig(layers=2)),
+        *(NgramConfig(buckets=100, dim=4, word_order=1, dropout=0.25), LstmConfig(layers=2)),
     ],
 )
 def test_a_config_survives_its_json(config: Architecture) -> None:
@@ -125,16 +134,16 @@ def test_what_came_later_is_not_said_where_it_changes_nothing() -> None:
 
 
 def test_options_are_the_architectures_own_unless_given() -> None:
-    assert choose_architecture("charcnn", dropout=None, norm=None) == CharCnnConfig()
-    assert choose_architecture("charcnn", dropout=0.1, norm="none") == CharCnnConfig(dropout=0.1, norm="none")
-    assert choose_architecture("lstm", dropout=0.0, norm=None) == LstmConfig(dropout=0.0)
+    assert choose_architecture("charcnn", 3, dropout=None, norm=None) == CharCnnConfig()
+    assert choose_architecture("charcnn", 3, dropout=0.1, norm="none") == CharCnnConfig(dropout=0.1, norm="none")
+    assert choose_architecture("lstm", 3, dropout=0.0, norm=None) == LstmConfig(dropout=0.0)
     for name in ("lstm", "ngram"):
         with pytest.raises(UsageError, match=f"--norm layer: --arch {name} has none.*: charcnn$"):
-            choose_architecture(name, norm="layer")
+            choose_architecture(name, 3, norm="layer")
 
 
 @pytest.mark.parametrize(
-    "config", [*(kind() for kind in CONFIGS.values()), CharCnnConfig(norm="batch"), LstmConfig(layers=3)]
+    "config", [*(kind().sized(3) for kind in CONFIGS.values()), CharCnnConfig(norm="batch"), LstmConfig(layers=3)]
 )
 def test_the_weights_are_those_that_were_announced(config: Architecture) -> None:
     state = build_network(config, SEED, 3).state_dict()
@@ -172,6 +181,8 @@ def test_a_config_of_another_charmill_is_refused(stored: dict[str, object]) -> N
         lambda: CharCnnConfig(hidden=0),
         lambda: replace(NgramConfig(), min_order=5, max_order=4),
         lambda: NgramConfig(word_order=3),
+        lambda: NgramConfig(word_weight=0.0),
+        lambda: NgramConfig(buckets=-1),
         lambda: NgramConfig(dropout=1.0),
         lambda: CharCnnConfig(dropout=-0.1),
         lambda: CharCnnConfig(norm="group"),
@@ -180,5 +191,5 @@ def test_a_config_of_another_charmill_is_refused(stored: dict[str, object]) -> N
     ],
 )
 def test_sizes_that_make_no_sense_are_refused(make: Callable[[], object]) -> None:
-    with pytest.raises(UsageError, match=r"hidden|min_order|word_order|dropout|norm|layers"):
+    with pytest.raises(UsageError, match=r"hidden|min_order|word_order|word_weight|buckets|dropout|norm|layers"):
         make()

@@ -58,7 +58,7 @@ def test_defaults_give_way_to_the_file_the_file_to_the_environment_and_that_to_f
 ) -> None:
     config = tmp_path / "charmill.toml"
     config.write_text("max-length = 20\n[encode]\nprofile = 'ascii'\n[train]\nepochs = 3\n")
-    assert _settings(capsys, csv, tmp_path / "a")["max_length"] == 64
+    assert _settings(capsys, csv, tmp_path / "a")["max_length"] == 128
     got = _settings(capsys, csv, tmp_path / "b", "--config", config)
     assert (got["name"], got["max_length"]) == ("ascii", 20)
     monkeypatch.setenv("CHARMILL_MAX_LENGTH", "30")

@@ -44,7 +44,7 @@ def test_the_table_says_the_same_to_a_person(csv: Path, tmp_path: Path, capsys: 
 
 def test_duplicates_across_splits_are_said_of_the_whole_dataset(tmp_path: Path, capsys: Capsys) -> None:
     csv = write_csv(tmp_path / "in.csv", [("a", f"{'otter' * (row % 2)} {chr(97 + row % 26)}") for row in range(520)])
-    flags: list[object] = ["--text", "title", "--split", "random"]
+    flags: list[object] = ["--text", "title", "--split", "random", "--profile", "seed"]
     done = call_here(capsys, "encode", csv, "--out", tmp_path / "random", "--json", *flags)
     assert done.report["duplicates_across_splits"] == {"text": 52, "codes": 52}
     done = call_here(capsys, "encode", csv, "--out", tmp_path / "random", "--overwrite", *flags)
@@ -52,7 +52,7 @@ def test_duplicates_across_splits_are_said_of_the_whole_dataset(tmp_path: Path, 
 
     added = tmp_path / "added.csv"
     added.write_text(csv.read_text(encoding="utf-8").replace(" ", " - "), encoding="utf-8")
-    tokens: list[object] = ["--out", tmp_path / "hash", "--text", "title", "--json", "--append"]
+    tokens: list[object] = ["--out", tmp_path / "hash", "--text", "title", "--profile", "seed", "--json", "--append"]
     found = [call_here(capsys, "encode", path, *tokens).report for path in (csv, added, added)]
     assert found[0]["duplicates_across_splits"] == {"text": 0, "codes": 0}
     assert found[1]["duplicates_across_splits"]["codes"] > 0

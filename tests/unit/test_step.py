@@ -23,7 +23,7 @@ SMALL: dict[str, Architecture] = {
     "charcnn": CharCnnConfig(channels_1=8, channels_2=6, hidden=10),
     "charcnn-batch": CharCnnConfig(channels_1=8, channels_2=6, hidden=10, norm="batch"),
     "lstm": LstmConfig(dim=8, hidden=10, dropout=0),
-    "ngram": NgramConfig(buckets=64, max_order=2, dropout=0),
+    "ngram": NgramConfig(buckets=64, dim=4, max_order=2),
 }
 
 

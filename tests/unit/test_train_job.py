@@ -40,9 +40,9 @@ def test_the_report_and_the_run_have_what_the_contract_names(tmp_path: Path, cap
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["valid_accuracy"] == report["valid_accuracy"]
     config = tomllib.loads((out / "config.toml").read_text())
-    assert (config["recipe"], config["epochs"], config["batch_size"], config["lr"]) == ("default", 2, 64, 0.005)
+    assert (config["recipe"], config["epochs"], config["batch_size"], config["lr"]) == ("default", 2, 64, 0.02)
     assert not done.said
-    assert "epoch 1  valid_accuracy 0." in done.err
+    assert "epoch 1  valid_accuracy " in done.err
     html = (out / "report.html").read_text()
     assert f"{100 * report['valid_accuracy']:.2f} %" in html
 
@@ -89,7 +89,7 @@ def test_a_threshold_gives_what_it_says_when_scored(tmp_path: Path, capsys: Caps
     rows = [(choose.choice(LABELS) if "seen twice" in title else label, title) for label, title in titles(1500)]
     csv, dataset, run = write_csv(tmp_path / "in.csv", rows), tmp_path / "dataset", tmp_path / "run"
     assert call_here(capsys, "encode", csv, "--out", dataset, "--text", "title", "--valid-fraction", 0.4).code == 0
-    report = call_here(capsys, "train", dataset, "--out", run, "--json", *QUICK).report
+    report = call_here(capsys, "train", dataset, "--out", run, "--json", *QUICK[2:], "--epochs", 8).report
     reached = report["targets"][0]["reached"]
     assert 0.1 < reached["coverage"] < 1
     manifest = read_manifest(dataset)
@@ -120,7 +120,7 @@ def test_logs_for_machines_are_json_with_numbers(tmp_path: Path, capsys: Capsys)
     *layers, total = [line for line in lines if line["event"] == "layer"]
     assert total["name"] == "total"
     assert total["parameters"] == sum(layer["parameters"] for layer in layers) > 0
-    assert ("linear", "Linear", "3") in {(layer["name"], layer["kind"], layer["shape"]) for layer in layers}
+    assert ("linear", "Offset", "3") in {(layer["name"], layer["kind"], layer["shape"]) for layer in layers}
     assert all(list(line)[:3] == ["timestamp", "level", "event"] for line in lines)
     assert isinstance(lines[-1]["valid_accuracy"], float)
     assert isinstance(lines[0]["rows"], int)
@@ -144,7 +144,7 @@ def test_a_run_is_replaced_only_when_asked_and_nothing_else_ever(tmp_path: Path,
     assert re.search("--resume.*--overwrite", done.error)
     assert call_here(capsys, "train", *tokens, "--resume", "--overwrite").code == 2
     assert files_in(out) == before
-    assert call_here(capsys, "train", *tokens, "--overwrite", "--lr", "0.02").code == 0
+    assert call_here(capsys, "train", *tokens, "--overwrite", "--lr", "0.03").code == 0
     assert files_in(out)["model.safetensors"] != before["model.safetensors"]
     (out / "notes.txt").write_text("mine")
     done = call_here(capsys, "train", *tokens, "--overwrite")
@@ -156,9 +156,9 @@ def test_resuming_with_other_flags_names_the_field(tmp_path: Path, capsys: Capsy
     tokens: list[object] = [shared_dataset(), "--out", tmp_path / "run", *QUICK]
     assert call_here(capsys, "train", *tokens).code == 0
     before = files_in(tmp_path)
-    done = call_here(capsys, "train", *tokens, "--resume", "--lr", "0.02")
+    done = call_here(capsys, "train", *tokens, "--resume", "--lr", "0.03")
     assert done.code == 65
-    assert "lr was 0.005 and is now 0.02" in done.error
+    assert "lr was 0.02 and is now 0.03" in done.error
     assert files_in(tmp_path) == before
 
 
@@ -299,7 +299,7 @@ def test_the_old_model_stays_until_the_new_one_is_there(tmp_path: Path, capsys: 
     tokens: list[object] = [shared_dataset(), "--out", out, *QUICK]
     assert call_here(capsys, "train", *tokens).code == 0
     before = {name: (out / name).read_bytes() for name in ("model.json", "model.safetensors")}
-    assert call_here(capsys, "train", *tokens, "--overwrite", "--lr", "1e30").code == 65
+    assert call_here(capsys, "train", *tokens, "--overwrite", "--arch", "charcnn", "--lr", "1e30").code == 65
     assert {name: (out / name).read_bytes() for name in before} == before
 
 

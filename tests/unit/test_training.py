@@ -166,7 +166,6 @@ def test_another_seed_gives_other_weights(small: Path, tmp_path: Path) -> None:
     "flags",
     [
         {"precision": "bfloat16", "arch": "charcnn"},
-        {"precision": "bfloat16", "arch": "ngram"},
         {"precision": "bfloat16", "arch": "lstm"},
         {"precision": "bfloat16", "arch": "charcnn", "norm": "batch"},
         pytest.param({"compile": True, "arch": "charcnn"}, marks=pytest.mark.slow),
@@ -234,6 +233,8 @@ def test_with_any_technique_a_stopped_training_ends_the_same(
 )
 @pytest.mark.parametrize("arch", ["charcnn", "ngram"])
 def test_a_technique_reaches_the_weights(arch: str, flags: dict[str, Any], small: Path, tmp_path: Path) -> None:
+    if arch == "ngram" and "init" in flags:
+        pytest.skip("up to 16 classes it has no layer but a table")
     plain = {"arch": arch, "schedule": "constant", "optimizer": "adagrad", "epochs": 3, "batch_size": 40, "lr": 0.01}
     with_it, without = (
         _run(_training(small, tmp_path / name, _config(**chosen), every=1e9))
