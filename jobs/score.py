@@ -133,10 +133,14 @@ def _summary(config: ScoreConfig, model: "Model", engine: str, reports: "list[Sc
         "model": model.fingerprint,
         "outputs": [output for report in reports for output in report.outputs],
     }
+    scored, correct, abstained = total("rows_scored"), total("rows_correct"), total("rows_abstained")
     if config.scoring.label:
-        summary["accuracy"] = total("rows_correct") / total("rows_scored") if total("rows_scored") else None
+        summary["accuracy"] = correct / scored if scored else None
     if config.scoring.min_confidence is not None:
-        summary["rows_abstained"] = total("rows_abstained")
+        summary["rows_abstained"] = abstained
+        if config.scoring.label:
+            kept_correct = correct - total("rows_abstained_correct")
+            summary["accuracy_kept"] = kept_correct / (scored - abstained) if scored > abstained else None
     return summary
 
 
@@ -151,7 +155,11 @@ def render(report: dict[str, Any]) -> str:
             **({"  of which abstained": report["rows_abstained"]} if "rows_abstained" in report else {}),
             "rows quarantined": report["rows_quarantined"],
             **{f"  {reason}": count for reason, count in sorted(report["quarantined"].items())},
-            **({"accuracy": f"{report['accuracy']:.2%}"} if report.get("accuracy") is not None else {}),
+            **{
+                title: f"{report[name]:.2%}"
+                for title, name in (("accuracy", "accuracy"), ("  without those abstained", "accuracy_kept"))
+                if report.get(name) is not None
+            },
             "engine": report["engine"],
             "model": report["model"],
             "seconds": report["seconds"],

@@ -23,6 +23,7 @@ class ScoreReport:
     rows_quarantined: int = 0
     rows_correct: int = 0
     rows_abstained: int = 0
+    rows_abstained_correct: int = 0
     rows_reused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
@@ -38,11 +39,12 @@ class ScoreReport:
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows with their predictions, of which some are right or abstained."""
+    """Rows with their predictions, of which some are right, or abstained, or both."""
 
     table: pa.Table
     num_correct: int
     num_abstained: int
+    num_abstained_correct: int
 
 
 class PartWriter:
@@ -74,6 +76,7 @@ class PartWriter:
         self._count(report, "rows_scored", len(scored.table))
         self._count(report, "rows_correct", scored.num_correct)
         self._count(report, "rows_abstained", scored.num_abstained)
+        self._count(report, "rows_abstained_correct", scored.num_abstained_correct)
 
     def copy(self, table: pa.Table) -> None:
         """Write rows that were counted before."""

@@ -18,7 +18,7 @@ from pipeline.quarantine import Reject, read_rejects
 from pipeline.scanner import Place
 from pipeline.shards import sha256_of
 
-COUNTS = ("rows_in", "rows_scored", "rows_quarantined", "rows_correct", "rows_abstained")
+COUNTS = ("rows_in", "rows_scored", "rows_quarantined", "rows_correct", "rows_abstained", "rows_abstained_correct")
 
 
 @dataclass(frozen=True, kw_only=True)

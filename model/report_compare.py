@@ -26,7 +26,7 @@ from pipeline.errors import UsageError
 
 MOST_RUNS = NUM_STYLES
 _LETTERS = "ABCDEFGH"
-_IN_TABLE = frozenset({"name", "arch", "recipe", "epochs"})
+_IN_TABLE = frozenset({"name", "arch", "recipe", "epochs", "baseline"})
 
 
 def render_comparison(records: Sequence[RunRecord]) -> bytes:

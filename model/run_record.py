@@ -201,6 +201,8 @@ def _require_sense(evaluation: RunEvaluation) -> None:
         raise ValueError("lengths_train and lengths_valid: expected equally many")
     counts = [*evaluation.lengths_train, *evaluation.lengths_valid, *(count for _, count in evaluation.characters)]
     counts += [count for row in evaluation.confusion for count in row]
+    counts += [one.rows for calibration in (evaluation.calibrated, evaluation.uncalibrated) for one in calibration.bins]
+    counts += [evaluation.seen.rows, evaluation.seen.rows_as_codes, evaluation.rows_train]
     if min(counts, default=0) < 0:
         raise ValueError("a count is below 0")
     for calibration in (evaluation.calibrated, evaluation.uncalibrated):

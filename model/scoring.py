@@ -218,7 +218,8 @@ class Scorer:
         probabilities_NK = self._predictor.predict(self._encoder.encode(to_strings(frame[TEXT])))
         predicted = probabilities_NK.argmax(axis=1)
         confidence = probabilities_NK.max(axis=1)
-        num_correct = num_abstained = 0
+        is_right = np.zeros(len(predicted), np.bool_)
+        abstained = np.zeros(len(predicted), np.bool_)
         columns: dict[str, Any] = {
             RECORD: frame[RECORD].to_arrow(),
             "prediction": pa.DictionaryArray.from_arrays(pa.array(predicted.astype(np.int32)), self._labels),
@@ -228,15 +229,14 @@ class Scorer:
             columns[name] = frame[kept_name(name)].to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._options.csv_format.label:
             columns[LABEL] = frame[LABEL].to_arrow(compat_level=pl.CompatLevel.oldest())
-            num_correct = int((np.array(self._model.labels, object)[predicted] == frame[LABEL].to_numpy()).sum())
+            is_right = np.array(self._model.labels, object)[predicted] == frame[LABEL].to_numpy()
         if self._options.probabilities:
             columns["probabilities"] = _fixed_size_list(probabilities_NK, self._schema.field("probabilities").type)
         if self._options.min_confidence is not None:
             abstained = confidence < np.float32(self._options.min_confidence)
             columns["abstained"] = pa.array(abstained)
-            num_abstained = int(abstained.sum())
         table = pa.table([columns[name] for name in self._schema.names], schema=self._schema)
-        return Scored(table, num_correct, num_abstained)
+        return Scored(table, int(is_right.sum()), int(abstained.sum()), int((is_right & abstained).sum()))
 
     def _metadata(self, source: Source, report: ScoreReport) -> dict[str, Any]:
         return {

@@ -248,11 +248,11 @@ def test_only_what_differs_is_a_column() -> None:
     record = make_record()
     assert different_settings([record, record]) == {}
     wider = replace(record, model=replace(record.model, architecture=CharCnnConfig(hidden=65)))
-    fewer = replace(record, config={"recipe": "default", "epochs": 1})
+    fewer = replace(record, config={"recipe": "default", "epochs": 1, "baseline": "none"})
     different = different_settings([record, wider, fewer])
     assert different["hidden"] == [64, 65, 64]
     assert different["lr"] == [0.0001, 0.0001, "\u2013"]
-    assert not {"recipe", "epochs"} & different.keys()
+    assert not {"recipe", "epochs", "baseline"} & different.keys()
 
 
 def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def test_what_is_no_evaluation_is_refused(content: str) -> None:
         (lambda content: content["confusion"].pop(), "expected 4 rows of 4"),
         (lambda content: content["confusion"][0].pop(), "expected 4 rows of 4"),
         (lambda content: content["confusion"][0].__setitem__(0, -1), "below 0"),
+        (lambda content: content["calibrated"]["bins"][3].update(rows=-1), "below 0"),
+        (lambda content: content["seen"].update(rows_as_codes=-1), "below 0"),
         (lambda content: content["confusion"][0].__setitem__(0, 1.5), "confusion: expected int"),
         (lambda content: content["calibrated"]["bins"].pop(), "expected 15"),
         (lambda content: content["lengths_valid"].pop(), "equally many"),

@@ -102,7 +102,9 @@ def test_a_threshold_gives_what_it_says_when_scored(tmp_path: Path, capsys: Caps
     csv, scores = write_csv(tmp_path / "held_out.csv", held_out), tmp_path / "scores.parquet"
     flags: list[object] = ["--text", "title", "--label", "label", "--engine", "folded", "--run", run, "--out", scores]
     threshold = repr(reached["min_confidence"])
-    assert call_here(capsys, "score", csv, *flags, "--min-confidence", threshold).code == 0
+    done = call_here(capsys, "score", csv, *flags, "--min-confidence", threshold)
+    assert done.code == 0, done.err
+    assert f"without those abstained  {reached['accuracy']:.2%}" in done.out
     kept = pl.read_parquet(scores).filter(~pl.col("abstained"))
     assert len(kept) / len(held_out) == reached["coverage"]
     is_right = kept["prediction"].cast(pl.String) == kept["label"]
