@@ -9,7 +9,8 @@ import numpy as np
 
 from model.architecture import NgramConfig
 from model.ngram_hash import BASE, folded_codes, has_capitals, powers, word_codes
-from model.ngram_kernel import NgramTables, fold_classes, predict_ngrams
+from model.ngram_ids_kernel import NgramTables
+from model.ngram_kernel import fold_classes, predict_ngrams
 from model.product_kernel import Floats, aligned, padded
 from model.runfile import Model, Weights
 from pipeline.alphabet import Codes, Profile

@@ -104,7 +104,8 @@ class Ngram(nn.Module):
         rarity = (np.log((1 + num_rows) / (1 + counts)) + 1) ** RARITY_POWER
         # Of mean square one over all n-grams of all rows. A row of numbers that a linear layer mixes moves the logits by the sum of what
         # each of its numbers does, so with a share of its width each it learns at the rate of a row of logits.
-        rarity /= np.sqrt((counts * rarity**2).sum() / max(1, counts.sum())) * max(1, self.config.dim)
+        root_mean_square = np.sqrt((counts * rarity**2).sum() / max(1, counts.sum())) or 1.0
+        rarity /= root_mean_square * max(1, self.config.dim)
         self.rarity = torch.from_numpy(np.append(rarity, 0).astype(np.float32)).to(self.bag.weight.device)
 
     @torch.no_grad()

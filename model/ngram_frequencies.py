@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from model.architecture import NgramConfig
 from model.folded_ngram import make_tables
-from model.ngram_kernel import count_rows
+from model.ngram_ids_kernel import count_rows
 from pipeline.alphabet import Codes, Profile
 
 

@@ -219,6 +219,8 @@ def test_a_daemon_scores_what_comes(tmp_path: Path) -> None:
         while len(published(outbox)) < number + 1 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert len(published(outbox)) == number + 1
+        while ledger(outbox, "state").count(("scored",)) < number + 1 and time.monotonic() < deadline:
+            time.sleep(0.02)  # The ledger's word comes after the file.
     process.terminate()
     shown, said = process.communicate(timeout=60)
     assert process.returncode == 0, said

@@ -21,6 +21,7 @@ from tests.datasets import make_csv, titles, write_csv
 
 Capsys = pytest.CaptureFixture[str]
 FLAGS: list[object] = [
+    *("--profile", "seed"),
     "--text",
     "title",
     "--max-length",

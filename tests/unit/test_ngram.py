@@ -152,3 +152,10 @@ def test_a_model_of_an_older_kind_is_refused() -> None:
     del older["word_weight"]
     with pytest.raises(InputError, match="'ngram': word_weight is missing; train again"):
         config_from_json(older)
+
+
+def test_rows_without_any_ngram_are_no_trouble() -> None:
+    network = Ngram(NgramConfig(buckets=50), SEED, 2)
+    network.prepare([np.full((3, LENGTH), SEED.fill, np.uint8)])
+    assert network.rarity is not None
+    assert torch.isfinite(network.rarity).all()

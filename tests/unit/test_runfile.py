@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.architecture import NgramConfig, config_to_json
 from model.predictor import load_predictor
 from model.runfile import read_model, read_weights
 from pipeline.alphabet import get_profile
@@ -124,7 +125,7 @@ def test_damaged_weights_are_refused(run: Path, damage: str) -> None:
         lambda content: content["labels"].append("minerals"),
         lambda content: content["architecture"].update(hidden=63),
         lambda content: content["architecture"].update(channels_1=31),
-        lambda content: content.update(architecture={"name": "ngram"}),
+        lambda content: content.update(architecture=config_to_json(NgramConfig(buckets=8))),
     ],
     ids=["labels", "hidden", "channels", "kind"],
 )
