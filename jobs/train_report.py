@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from model.training import Trained
 
 
+MANY_CUT = 0.02
+"""From this share of rows on, a reader is told that texts are cut."""
+
+
 def make_report(resolved: "TrainConfig", trained: "Trained", evaluation: "RunEvaluation") -> dict[str, Any]:
     """The report as values.
 
@@ -38,6 +42,8 @@ def make_report(resolved: "TrainConfig", trained: "Trained", evaluation: "RunEva
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch + 1,
         "weights_epoch": trained.epoch + 1,
+        "max_length": len(evaluation.lengths_train) - 1,
+        "share_full_length": evaluation.lengths_train[-1] / max(1, sum(evaluation.lengths_train)),
         "rows_train": evaluation.rows_train,
         "rows_valid": evaluation.rows_valid,
     }
@@ -66,6 +72,14 @@ def render(report: dict[str, Any]) -> str:
             **(
                 {"  of which also in training": f"{seen['text']:,} by text, {seen['codes']:,} by codes"}
                 if seen["codes"]
+                else {}
+            ),
+            **(
+                {
+                    "  as long as a row of codes": f"{report['share_full_length']:.1%}, most of them cut at {report['max_length']}; "
+                    "encode with a larger --max-length"
+                }
+                if report["share_full_length"] >= MANY_CUT
                 else {}
             ),
             "seconds": report["seconds"],

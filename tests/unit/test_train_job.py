@@ -68,6 +68,15 @@ def test_what_was_measured_is_in_the_report_the_table_and_the_run(tmp_path: Path
     assert "for 95% accuracy" in table
 
 
+def test_a_reader_is_told_that_texts_are_cut(tmp_path: Path, capsys: Capsys) -> None:
+    for length, is_cut in ((8, True), (64, False)):
+        dataset = make_dataset(tmp_path / str(length), 200, max_length=length)
+        done = call_here(capsys, "train", dataset, "--out", tmp_path / f"run-{length}", *QUICK)
+        assert done.code == 0, done.err
+        told = re.search(r"as long as a row of codes +\d+\.\d%, most of them cut at 8; .*--max-length", done.out)
+        assert bool(told) == is_cut
+
+
 def test_classes_without_rows_are_named(tmp_path: Path, capsys: Capsys) -> None:
     rows = [
         ("ab"[row % 2], f"{'otter' if row % 2 else 'heron'} {chr(97 + row % 26)}{chr(97 + row // 26)}")
