@@ -143,7 +143,9 @@ def run(config: EncodeConfig) -> dict[str, Any]:
             if plan.base is not None and not plan.sources:
                 meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
                 remove_stale_quarantine(stale)
-                return _report(config, plan, plan.base.manifest, None, _duplicates(config, config.out), started)
+                return _report(
+                    config, plan, plan.base.manifest, None, _duplicates(config, config.out, plan.base.manifest), started
+                )
             builder = start_build(plan.build, stage, plan.sources, plan.base)
             if builder.rows_reused or builder.num_shards_reused:
                 meter.note(
@@ -152,7 +154,7 @@ def run(config: EncodeConfig) -> dict[str, Any]:
                     shards_reused=builder.num_shards_reused,
                 )
             manifest = _encode(config, plan, builder, meter, started)
-            duplicates = _duplicates(config, builder.folder)
+            duplicates = _duplicates(config, builder.folder, manifest)
             _require_target(config, plan.base)  # Something may have come there meanwhile.
             publish_folder(builder.folder, config.out)
             remove_stale_quarantine(stale)
@@ -214,12 +216,11 @@ def _encode(config: EncodeConfig, plan: _Plan, builder: "DatasetBuilder", meter:
         raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
 
 
-def _duplicates(config: EncodeConfig, dataset: Path) -> dict[str, int]:
+def _duplicates(config: EncodeConfig, dataset: Path, manifest: "Manifest") -> dict[str, int]:
     """How many held-out rows of a dataset are among its training rows as well."""
     from pipeline.duplicates import find_seen
-    from pipeline.manifest import read_manifest
 
-    seen = find_seen(dataset, read_manifest(dataset), num_threads=config.common.num_threads)
+    seen = find_seen(dataset, manifest, num_threads=config.common.num_threads)
     return {"text": int(seen.by_text.sum()), "codes": int(seen.by_codes.sum())}
 
 

@@ -13,7 +13,7 @@ from jobs.command import CommonConfig, run_command
 from jobs.train_report import make_report, render
 from jobs.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
 from model.architecture import CONFIGS
-from model.hyperparameters import DEFAULT_LR, Init, Precision, Recipe, values_of
+from model.hyperparameters import Init, Precision, Recipe, values_of
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
 
-_RATES = ", ".join(f"{name} {rate:g}" for name, rate in DEFAULT_LR.items())
+_RATES = ", ".join(f"{name} {config.lr:g}" for name, config in CONFIGS.items())
 _ARCHITECTURES = "\n".join(
     ["The network; one of", *(f"{name}: {config.summary}" for name, config in CONFIGS.items()), values_of("arch")]
 )
@@ -133,12 +133,12 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     resolved = resolve(
         config.recipe, config.recipe_flags(), num_train=manifest.num_rows("train"), num_valid=manifest.num_rows("valid")
     )
+    verify_shards(config.dataset, manifest)
     amiss = check_classes(
         str(config.dataset),
         manifest.labels,
         *(count_classes(config.dataset, manifest, split) for split in (TRAIN, VALID)),
     )
-    verify_shards(config.dataset, manifest)
     require_free_run(config.out, resume=config.resume, overwrite=config.common.overwrite)
     config.out.mkdir(parents=True, exist_ok=True)
     with exclusive(config.out):

@@ -38,6 +38,7 @@ class CharCnnConfig(Architecture):
 
     name: ClassVar[str] = "charcnn"
     summary: ClassVar[str] = "the article's network, two convolutions and two linear layers"
+    lr: ClassVar[float] = 0.005
 
     channels_1: int = 32
     channels_2: int = 28
@@ -99,6 +100,7 @@ class LstmConfig(Architecture):
 
     name: ClassVar[str] = "lstm"
     summary: ClassVar[str] = "a bidirectional LSTM over embedded characters"
+    lr: ClassVar[float] = 0.01
     compiles: ClassVar[bool] = False
 
     dim: int = 32
@@ -159,6 +161,7 @@ class NgramConfig(Architecture):
 
     name: ClassVar[str] = "ngram"
     summary: ClassVar[str] = "a bag of hashed character n-grams and words"
+    lr: ClassVar[float] = 0.02
 
     buckets: int = 0
     dim: int = 0

@@ -36,11 +36,13 @@ class Architecture(ABC):
     Attributes:
         name: What ``--arch`` calls it.
         summary: What it is, in a line.
+        lr: The learning rate that recipe default gives it.
         compiles: Whether torch.compile can compile it.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    lr: ClassVar[float]
     compiles: ClassVar[bool] = True
 
     def sized(self, num_classes: int) -> Self:  # noqa: ARG002  # most have a size for any number

@@ -76,10 +76,6 @@ tell more rows, and a temperature mends the one but not the other: on 20,000 AG 
 accuracy 2.5 points higher."""
 
 
-DEFAULT_LR = {"ngram": 0.02, "charcnn": 0.005, "lstm": 0.01}
-"""The learning rates of recipe default, which no architecture has in common."""
-
-
 def step_epochs_for(epochs: int) -> int:
     """The default of `step`: a third of the epochs."""
     return max(1, epochs // 3)

@@ -12,7 +12,6 @@ from model.architecture_base import Architecture
 from model.hyperparameters import (
     COMMON,
     DEFAULT_BEST_BY,
-    DEFAULT_LR,
     OPTIMIZER_OPTIONS,
     RECIPES,
     SCHEDULE_OPTIONS,
@@ -132,12 +131,8 @@ class TrainConfig:
     norm: str | None = None
 
     def __post_init__(self) -> None:
-        for name, known in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in known and value is not None:
-                near = difflib.get_close_matches(value, known, 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise UsageError(f"{_flag(name)} {value!r}: expected one of {', '.join(known)}{hint}")
+        for name in _CHOICES:
+            _require_choice(name, getattr(self, name))
         self._require_useful("optimizer", OPTIMIZER_OPTIONS)
         self._require_useful("schedule", SCHEDULE_OPTIONS)
         for names, is_good, expected in _RANGES:
@@ -192,6 +187,14 @@ class TrainConfig:
             raise UsageError(f"--best-by {self.best_by}: no epoch is kept; add --keep-best or --patience")
 
 
+def _require_choice(name: str, value: str | None) -> None:
+    known = _CHOICES[name]
+    if value is not None and value not in known:
+        near = difflib.get_close_matches(value, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{_flag(name)} {value!r}: expected one of {', '.join(known)}{hint}")
+
+
 def _options(options_of: dict[str, dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(option for options in options_of.values() for option in options))
 
@@ -233,7 +236,8 @@ def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: in
     steps = -(-num_train // batch_size)
     values.setdefault("limit_batches", max(1, num_valid // batch_size))
     values.setdefault("epochs", min(_DEFAULT_MAX_EPOCHS, max(_DEFAULT_MIN_EPOCHS, -(-_DEFAULT_MIN_STEPS // steps))))
-    values.setdefault("lr", DEFAULT_LR.get(values["arch"], 1.0))  # Of what is no architecture, nothing will be trained.
+    _require_choice("arch", values["arch"])
+    values.setdefault("lr", CONFIGS[values["arch"]]().lr)
     values.setdefault("keep_best", values["patience"] > 0)
     values.setdefault("best_by", DEFAULT_BEST_BY if values["keep_best"] else None)
     for choice, options_of in (("optimizer", OPTIMIZER_OPTIONS), ("schedule", SCHEDULE_OPTIONS)):

@@ -317,3 +317,15 @@ def test_a_training_that_wrote_no_checkpoint_needs_no_flag_to_start_again(tmp_pa
     out.mkdir()
     (out / "config.toml").write_text("")
     assert call_here(capsys, "train", shared_dataset(), "--out", out, *QUICK).code == 0
+
+
+def test_labels_that_were_altered_are_said_to_be_so_before_they_are_counted(tmp_path: Path, capsys: Capsys) -> None:
+    dataset = make_dataset(tmp_path, 60)
+    path = next(iter(sorted(dataset.glob("train-*.labels.npy"))))
+    labels = bytearray(path.read_bytes())
+    labels[-2:] = b"\x09\x00"  # A class that the manifest does not have.
+    path.write_bytes(labels)
+    done = call_here(capsys, "train", dataset, "--out", tmp_path / "run", *QUICK)
+    assert done.code == 65
+    assert path.name in done.error
+    assert "corrupt" in done.error
