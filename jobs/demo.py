@@ -11,9 +11,10 @@ from typing import Any
 from cyclopts import Parameter
 
 from jobs import encode, fetch, score, train
-from jobs.command import CommonConfig, run_command
-from jobs.reading import ReadingConfig
-from jobs.scoring import ScoringConfig
+from jobs.cli.command import run_command
+from jobs.cli.flags import CommonConfig
+from jobs.cli.reading_flags import ReadingConfig
+from jobs.cli.scoring_flags import ScoringConfig
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
 
 AGNEWS_COLUMNS = "label,title,description"
@@ -102,8 +103,8 @@ def _write_held_out(dataset: Path, path: Path) -> None:
     """Write the held-out rows of a dataset as a CSV of label and title, like one that a user would have scored."""
     import pyarrow.parquet as pq
 
-    from pipeline.manifest import VALID, read_manifest
-    from pipeline.shards import open_labels
+    from pipeline.dataset.manifest import VALID, read_manifest
+    from pipeline.dataset.shards import open_labels
 
     manifest = read_manifest(dataset)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -117,7 +118,7 @@ def _write_held_out(dataset: Path, path: Path) -> None:
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import table
+    from jobs.cli.console import table
 
     return table(
         {

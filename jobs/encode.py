@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
-from jobs.command import CommonConfig, CsvPaths, run_command
-from jobs.reading import ReadingConfig
+from jobs.cli.command import run_command
+from jobs.cli.flags import CommonConfig, CsvPaths
+from jobs.cli.reading_flags import ReadingConfig
 from pipeline.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from jobs.console import Meter
-    from pipeline.append import Base
-    from pipeline.build import BuildConfig, DatasetBuilder
-    from pipeline.manifest import Manifest
-    from pipeline.source import Source
+    from pipeline.building.append import Base
+    from pipeline.building.builder import BuildConfig, DatasetBuilder
+    from pipeline.dataset.manifest import Manifest
+    from pipeline.execution.meter import Meter
+    from pipeline.storage.source import Source
 
 
 @Parameter(name="*")
@@ -82,9 +83,9 @@ class EncodeConfig:
             UsageError: A flag makes no sense.
             MismatchError: A flag differs from the dataset.
         """
-        from pipeline.alphabet import DEFAULT_PROFILE, get_profile
-        from pipeline.build import BuildConfig
-        from pipeline.manifest import SplitEntry
+        from pipeline.building.builder import BuildConfig
+        from pipeline.dataset.manifest import SplitEntry
+        from pipeline.text.alphabet import DEFAULT_PROFILE, get_profile
 
         if base is not None:
             profile = base.require_profile(self.profile, self.max_length)
@@ -126,12 +127,13 @@ def run(config: EncodeConfig) -> dict[str, Any]:
     Raises:
         CharmillError: Nothing was published; a quarantine may have been kept.
     """
-    from jobs.console import metered
-    from pipeline.build import start_build
-    from pipeline.progress import PROGRESS
-    from pipeline.publish import publish_folder, staging
-    from pipeline.source import find_sources
-    from pipeline.target import beside, remove_stale_quarantine
+    from jobs.cli.console import metered
+    from pipeline.building.builder import start_build
+    from pipeline.building.output_folder import beside, remove_stale_quarantine
+    from pipeline.building.progress import PROGRESS
+    from pipeline.storage.publish import publish_folder
+    from pipeline.storage.source import find_sources
+    from pipeline.storage.staging import staging
 
     started = time.monotonic()
     sources = find_sources(config.csv)
@@ -163,7 +165,7 @@ def run(config: EncodeConfig) -> dict[str, Any]:
 
 def _make_plan(config: EncodeConfig, sources: "list[Source]") -> _Plan:
     """Find out what there is to do; the target's staging folder is held, so what is there stays."""
-    from pipeline.append import choose_additions, read_base
+    from pipeline.building.append import choose_additions, read_base
 
     base = read_base(config.out) if config.append else None
     _require_target(config, base)
@@ -175,7 +177,7 @@ def _make_plan(config: EncodeConfig, sources: "list[Source]") -> _Plan:
 
 
 def _require_target(config: EncodeConfig, base: "Base | None") -> None:
-    from pipeline.target import require_free_folder, require_only_dataset
+    from pipeline.building.output_folder import require_free_folder, require_only_dataset
 
     if base is not None:
         require_only_dataset(config.out, base.manifest)
@@ -186,7 +188,7 @@ def _require_target(config: EncodeConfig, base: "Base | None") -> None:
 @contextmanager
 def _noted_if_kept(progress: Path, meter: "Meter") -> Iterator[None]:
     """Say so when an interruption leaves something to go on from."""
-    from pipeline.publish import is_interruption
+    from pipeline.storage.staging import is_interruption
 
     try:
         yield
@@ -197,8 +199,8 @@ def _noted_if_kept(progress: Path, meter: "Meter") -> Iterator[None]:
 
 
 def _encode(config: EncodeConfig, plan: _Plan, builder: "DatasetBuilder", meter: "Meter", started: float) -> "Manifest":
-    from jobs.console import rates
-    from pipeline.target import keep_quarantine
+    from pipeline.building.output_folder import keep_quarantine
+    from pipeline.execution.meter import rates
 
     counts = builder.counts
     num_done, bytes_done = len(counts.sources), sum(source.bytes for source in counts.sources)
@@ -218,7 +220,7 @@ def _encode(config: EncodeConfig, plan: _Plan, builder: "DatasetBuilder", meter:
 
 def _duplicates(config: EncodeConfig, dataset: Path, manifest: "Manifest") -> dict[str, int]:
     """How many held-out rows of a dataset are among its training rows as well."""
-    from pipeline.duplicates import find_seen
+    from pipeline.inspection.duplicates import find_seen
 
     seen = find_seen(dataset, manifest, num_threads=config.common.num_threads)
     return {"text": int(seen.by_text.sum()), "codes": int(seen.by_codes.sum())}
@@ -255,7 +257,7 @@ def _report(
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import table
+    from jobs.cli.console import table
 
     profile, skipped, reused = report["profile"], report["sources_skipped"], report["rows_reused"]
     duplicates = report["duplicates_across_splits"]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from jobs.command import CommonConfig, run_command
+from jobs.cli.command import run_command
+from jobs.cli.flags import CommonConfig
 from pipeline.errors import MissingError
 
 
@@ -35,11 +36,11 @@ def run(config: ExportConfig) -> dict[str, Any]:
         raise MissingError(
             f"exporting needs {', '.join(missing)}: pip install '.[export]' in charmill's checkout; scoring does without"
         )
-    from jobs.console import metered
-    from model.onnx_export import export_onnx
-    from model.onnx_graph import OPSET
-    from model.runfile import read_model
-    from pipeline.publish import require_new_file
+    from jobs.cli.console import metered
+    from model.architectures.onnx_graph import OPSET
+    from model.export.onnx_file import export_onnx
+    from model.runs.model_file import read_model
+    from pipeline.storage.publish import require_new_file
 
     started = time.monotonic()
     require_new_file(config.onnx, overwrite=config.common.overwrite, flag="--onnx")
@@ -65,7 +66,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import table
+    from jobs.cli.console import table
 
     profile = report["profile"]
     return table(

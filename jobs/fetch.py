@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from jobs.command import CommonConfig, run_command
+from jobs.cli.command import run_command
+from jobs.cli.flags import CommonConfig
 from pipeline.errors import MissingError, UsageError, from_os_error
 
 if TYPE_CHECKING:
-    from jobs.console import Figures, Meter
-    from pipeline.download import Outcome
+    from pipeline.execution.meter import Figures, Meter
+    from pipeline.storage.download import Outcome
 
 FIRST_WAIT_SECONDS = 0.5
 
@@ -85,8 +86,8 @@ def run(config: FetchConfig) -> dict[str, Any]:
     Raises:
         CharmillError: A file could not be had; those before it are there, and a part of it may be kept to go on from.
     """
-    from pipeline.download import is_there
-    from pipeline.publish import exclusive
+    from pipeline.storage.download import is_there
+    from pipeline.storage.staging import exclusive
 
     started = time.monotonic()
     dataset = DATASETS[config.dataset]
@@ -119,8 +120,8 @@ def _download(
     config: FetchConfig, dataset: RemoteDataset, missing: list[RemoteFile], outcomes: "dict[str, Outcome]"
 ) -> int:
     """Download files one after the other, note how each went, and return the bytes received."""
-    from jobs.console import metered
-    from pipeline.download import Patience, download
+    from jobs.cli.console import metered
+    from pipeline.storage.download import Patience, download
 
     base = (config.url or dataset.url).rstrip("/")
     patience = Patience(
@@ -170,7 +171,7 @@ def _by_hand(out: Path, dataset: RemoteDataset) -> str:
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import table
+    from jobs.cli.console import table
 
     return table(
         {

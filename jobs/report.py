@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from jobs.command import CommonConfig, run_command
+from jobs.cli.command import run_command
+from jobs.cli.flags import CommonConfig
 from pipeline.errors import MissingError
 
 
@@ -38,10 +39,12 @@ def run(config: ReportConfig) -> dict[str, Any]:
         )
     from dataclasses import replace
 
-    from model.report import render_report
-    from model.report_compare import is_comparable, names_apart, render_comparison
-    from model.run_record import read_run
-    from pipeline.publish import publish_file, require_new_file, staging, write_durably
+    from model.reports.comparison import is_comparable, names_apart, render_comparison
+    from model.reports.run_report import render_report
+    from model.runs.record import read_run
+    from pipeline.storage.durable import write_durably
+    from pipeline.storage.publish import publish_file, require_new_file
+    from pipeline.storage.staging import staging
 
     started = time.monotonic()
     _require_few(config)
@@ -73,7 +76,7 @@ def run(config: ReportConfig) -> dict[str, Any]:
 
 
 def _require_few(config: ReportConfig) -> None:
-    from model.report_compare import MOST_RUNS
+    from model.reports.comparison import MOST_RUNS
     from pipeline.errors import UsageError
 
     if not 1 <= len(config.runs) <= MOST_RUNS:
@@ -84,7 +87,7 @@ def _require_few(config: ReportConfig) -> None:
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import table
+    from jobs.cli.console import table
 
     rows = {
         f"{run['name']}": f"{run['valid_accuracy']:.2%} on held-out rows, dataset {run['dataset']}"

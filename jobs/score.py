@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
-from jobs.command import CommonConfig, CsvPaths, run_command
-from jobs.reading import ReadingConfig
-from jobs.scoring import ScoringConfig
+from jobs.cli.command import run_command
+from jobs.cli.flags import CommonConfig, CsvPaths
+from jobs.cli.reading_flags import ReadingConfig
+from jobs.cli.scoring_flags import ScoringConfig
 from pipeline.errors import MismatchError, UsageError
 
 if TYPE_CHECKING:
-    from model.part_writer import ScoreReport
-    from model.runfile import Model
-    from pipeline.source import Source
+    from model.architectures.trained import Model
+    from model.scoring.part_writer import ScoreReport
+    from pipeline.storage.source import Source
 
 _STRIPPED = {".gz", ".zst", ".csv", ".tsv", ".txt"}
 
@@ -44,10 +45,11 @@ def run(config: ScoreConfig) -> dict[str, Any]:
     Raises:
         CharmillError: The source at hand was not published; those before it were.
     """
-    from jobs.console import metered, rates
-    from model.runfile import read_model
-    from model.scoring import Scorer
-    from pipeline.source import find_sources
+    from jobs.cli.console import metered
+    from model.runs.model_file import read_model
+    from model.scoring.scorer import Scorer
+    from pipeline.execution.meter import rates
+    from pipeline.storage.source import find_sources
 
     started = time.monotonic()
     num_threads = config.common.num_threads
@@ -72,7 +74,7 @@ def run(config: ScoreConfig) -> dict[str, Any]:
 
 
 def _require_profile(config: ScoreConfig, model: "Model") -> None:
-    from pipeline.alphabet import get_profile, require_same_profile
+    from pipeline.text.alphabet import get_profile, require_same_profile
 
     if config.profile is not None and config.profile != model.profile.name:
         require_same_profile(
@@ -87,10 +89,10 @@ def _targets(config: ScoreConfig, sources: "list[Source]") -> list[Path]:
     Raises:
         UsageError: Two sources would share one, or one exists already.
     """
-    from model.scoring import quarantine_path
-    from pipeline.publish import require_new_file
-    from pipeline.quarantine import require_no_foreign_file
-    from pipeline.source import STDIN
+    from model.scoring.scorer import quarantine_path
+    from pipeline.records.quarantine import require_no_foreign_file
+    from pipeline.storage.publish import require_new_file
+    from pipeline.storage.source import STDIN
 
     out = config.out
     if out.suffix == ".parquet" and not out.is_dir():
@@ -146,7 +148,7 @@ def _summary(config: ScoreConfig, model: "Model", engine: str, reports: "list[Sc
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import table
+    from jobs.cli.console import table
 
     return table(
         {

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from jobs.command import CommonConfig, run_command
+from jobs.cli.command import run_command
+from jobs.cli.flags import CommonConfig
+from jobs.cli.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
 from jobs.train_report import make_report, render
-from jobs.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
-from model.architecture import CONFIGS
-from model.hyperparameters import Init, Precision, Recipe, values_of
+from model.architectures.registry import CONFIGS
+from model.training.choices import Init, Precision, Recipe, values_of
 from pipeline.errors import InputError, MissingError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-    from jobs.console import Meter
-    from model.recipe import TrainConfig
-    from model.training import OnEpoch, Trained
-    from pipeline.manifest import Manifest
+    from model.training.loop import OnEpoch, Trained
+    from model.training.recipe import TrainConfig
+    from pipeline.dataset.manifest import Manifest
+    from pipeline.execution.meter import Meter
 
 
 _RATES = ", ".join(f"{name} {config.lr:g}" for name, config in CONFIGS.items())
@@ -93,7 +94,7 @@ class TrainJobConfig:
 
     def recipe_flags(self) -> dict[str, Any]:
         """The values given for what a recipe decides."""
-        from model.recipe import TrainConfig
+        from model.training.recipe import TrainConfig
 
         given: dict[str, Any] = {}
         for flags in (self, self.optimizing, self.scheduling, self.regularising):
@@ -111,16 +112,17 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     _require_packages()
     import torch
 
-    from jobs.console import metered
-    from model.device import choose_device
-    from model.finish import measure_network, publish_run
-    from model.recipe import resolve
-    from model.run_folder import require_free_run
-    from pipeline.class_check import check_classes
-    from pipeline.histogram import count_classes
-    from pipeline.manifest import TRAIN, VALID, read_manifest
-    from pipeline.publish import exclusive
-    from pipeline.shards import verify_shards
+    from jobs.cli.console import metered
+    from model.engines.device import choose_device
+    from model.measuring.network import measure_network
+    from model.runs.folder import require_free_run
+    from model.training.publish import publish_run
+    from model.training.recipe import resolve
+    from pipeline.dataset.manifest import TRAIN, VALID, read_manifest
+    from pipeline.dataset.shards import verify_shards
+    from pipeline.inspection.class_check import check_classes
+    from pipeline.inspection.histogram import count_classes
+    from pipeline.storage.staging import exclusive
 
     started = time.monotonic()
     torch.set_num_threads(config.common.num_threads)
@@ -172,8 +174,8 @@ def _require_packages() -> None:
 
 
 def _write_config(config: TrainJobConfig, resolved: "TrainConfig") -> None:
-    from model.run_record import CONFIG_TOML
-    from pipeline.publish import replace_file
+    from model.runs.record import CONFIG_TOML
+    from pipeline.storage.durable import replace_file
 
     values = asdict(resolved) | {
         "baseline": config.baseline,
@@ -195,11 +197,11 @@ def _train(
     amiss: dict[str, str],
 ) -> "tuple[Trained, bool]":
     """Train in the run's folder, from its checkpoint where there is one to go on from; returns whether there was."""
-    from jobs.console import metered
-    from jobs.layers import say_layers
-    from model.run_folder import CHECKPOINT
-    from model.summary import summarise
-    from model.training import Training
+    from jobs.cli.console import metered
+    from jobs.train_report import say_layers
+    from model.measuring.layers import summarise
+    from model.runs.folder import CHECKPOINT
+    from model.training.loop import Training
 
     training = Training(
         config.dataset,
@@ -238,8 +240,8 @@ def _train(
 
 def _epoch_writer(out: Path, meter: "Meter") -> "OnEpoch":
     """What writes each epoch's line of metrics and says it."""
-    from model.run_record import METRICS_JSONL
-    from pipeline.publish import replace_file
+    from model.runs.record import METRICS_JSONL
+    from pipeline.storage.durable import replace_file
 
     lines: list[str] = []
 

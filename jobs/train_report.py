@@ -1,12 +1,17 @@
 """What a training tells when it is done, for a machine and for a person. For jobs.train only."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from jobs.cli.console import columns, table
+from model.runs.evaluation import Layer
+from pipeline.execution.meter import Meter
 
 if TYPE_CHECKING:
-    from model.evaluation import RunEvaluation
-    from model.recipe import TrainConfig
-    from model.training import Trained
+    from model.runs.evaluation import RunEvaluation
+    from model.training.loop import Trained
+    from model.training.recipe import TrainConfig
 
 
 MANY_CUT = 0.02
@@ -51,8 +56,6 @@ def make_report(resolved: "TrainConfig", trained: "Trained", evaluation: "RunEva
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.console import table
-
     seen, baseline = report["valid_rows_seen"], report.get("baseline")
     unseen = report["valid_accuracy_unseen"]
     return table(
@@ -89,9 +92,27 @@ def render(report: dict[str, Any]) -> str:
 
 
 def _threshold(target: dict[str, Any]) -> str:
-    from model.coverage import least_rows
+    from model.measuring.coverage import least_rows
 
     reached = target["reached"]
     if reached is None:
         return f"no --min-confidence reaches it with {least_rows(target['accuracy']):,} rows or more"
     return f"--min-confidence {reached['min_confidence']:.7g} keeps {reached['coverage']:.1%} of rows"
+
+
+def say_layers(meter: Meter, layers: Sequence[Layer], *, form: Literal["text", "json"]) -> None:
+    """Write a network's layers beside the progress.
+
+    Args:
+        meter: Where to.
+        layers: Of `model.summary.summarise`, at least one.
+        form: ``text`` for a table, ``json`` for an object a layer.
+    """
+    total = Layer(name="total", kind="", shape="", parameters=sum(layer.parameters for layer in layers))
+    rows = [asdict(layer) for layer in (*layers, total)]
+    if form == "json":
+        for row in rows:
+            meter.note("layer", **row)
+        return
+    for line in columns(rows).splitlines():
+        meter.note(f"layer  {line}")

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.alphabet import PROFILES, Codes, get_profile
-from pipeline.build import BuildConfig, DatasetBuilder
-from pipeline.manifest import Manifest, SplitEntry
-from pipeline.reader import CsvFormat
-from pipeline.shards import ROWS_SCHEMA, LabelIds, ShardWriter
-from pipeline.source import find_sources
+from pipeline.building.builder import BuildConfig, DatasetBuilder
+from pipeline.building.shard_writer import ShardWriter
+from pipeline.dataset.manifest import Manifest, SplitEntry
+from pipeline.dataset.shards import ROWS_SCHEMA, LabelIds
+from pipeline.formats.csv.reader import CsvFormat
+from pipeline.storage.source import find_sources
+from pipeline.text.alphabet import PROFILES, Codes, get_profile
 
 HASH = SplitEntry(method="hash", valid_fraction=0.25, seed=828, stratify=False)
 RANDOM = replace(HASH, method="random")

@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from jobs.command import run_command
+from jobs.cli.command import run_command
 
 ROOT = Path(__file__).parent.parent
 
@@ -59,7 +59,7 @@ class Done:
 
 def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> Done:
     """Run a job in this process."""
-    module = importlib.import_module(f"jobs.{job}")
+    module = importlib.import_module(f"jobs.{job}.__main__" if (ROOT / "jobs" / job).is_dir() else f"jobs.{job}")
     handler = signal.getsignal(signal.SIGTERM)
     capsys.readouterr()
     code = 0

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from jobs import encode, train
-from jobs.command import CommonConfig
-from jobs.reading import ReadingConfig
-from model.architecture import CONFIGS, LstmConfig, NgramConfig, build_network
-from model.architecture_base import Architecture
-from model.runfile import Model, Weights
-from pipeline.alphabet import Codes, Profile
+from jobs.cli.flags import CommonConfig
+from jobs.cli.reading_flags import ReadingConfig
+from model.architectures.base import Architecture
+from model.architectures.lstm.config import LstmConfig
+from model.architectures.ngram.config import NgramConfig
+from model.architectures.registry import CONFIGS, build_network
+from model.architectures.trained import Model, Weights
+from pipeline.text.alphabet import Codes, Profile
 
 LABELS = ("animals", "plants", "tools")
 _WORDS = {

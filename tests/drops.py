@@ -12,8 +12,8 @@ from tests.datasets import make_csv, shared_run
 FLAGS: tuple[object, ...] = ("--text", "title", "--settle", 0, "--threads", 1, "--retry-seconds", 0.01)
 
 SMALL_PARTS = """
-from model.scoring import Scorer
-from pipeline import scanner
+from model.scoring.scorer import Scorer
+from pipeline.formats.csv import scanner
 Scorer.__init__.__kwdefaults__["part_bytes"] = 2000
 scanner.BLOCK_RECORDS = 20
 """
@@ -53,7 +53,7 @@ KILL_AT = """
 import os, signal
 from contextlib import contextmanager
 from pathlib import Path
-from pipeline.ledger import Ledger
+from jobs.drops.ledger import Ledger
 left = [{step}]
 def tick():
     left[0] -= 1

@@ -2,7 +2,7 @@
 
 import re
 
-from pipeline.alphabet import Profile
+from pipeline.text.alphabet import Profile
 
 SEED_ALPHABET = "abcdefghijklmnopqrstuvwxyz "
 

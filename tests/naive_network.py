@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from model.architecture import CharCnnConfig
-from model.runfile import Model, Weights
+from model.architectures.charcnn.config import CharCnnConfig
+from model.architectures.trained import Model, Weights
 
 Doubles = npt.NDArray[np.float64]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.quarantine import Reject
-from pipeline.reader import CsvFormat, CsvReader
-from pipeline.scan_kernel import LINE, START
-from pipeline.scanner import RecordScanner
-from pipeline.source import ByteStream, Source
+from pipeline.formats.csv.reader import CsvFormat, CsvReader
+from pipeline.formats.csv.scan_kernel import LINE, START
+from pipeline.formats.csv.scanner import RecordScanner
+from pipeline.records.quarantine import Reject
+from pipeline.storage.source import ByteStream, Source
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from model.architecture import CharCnnConfig
-from model.evaluation import (
-    Baseline,
-    Bin,
-    Calibration,
-    Coverage,
-    Layer,
-    Mistake,
-    RunEvaluation,
-    Seen,
-    Target,
-)
-from model.run_record import RunRecord
-from model.runfile import Model
-from pipeline.alphabet import get_profile
+from model.architectures.charcnn.config import CharCnnConfig
+from model.architectures.trained import Model
+from model.runs.evaluation import Baseline, Bin, Calibration, Coverage, Layer, Mistake, RunEvaluation, Seen, Target
+from model.runs.record import RunRecord
+from pipeline.text.alphabet import get_profile
 
 EVIL = "<script>alert('&')</script>"
 NASTY = (

@@ -13,14 +13,15 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from model.architecture import build_network
-from model.onnx_export import build_onnx
-from model.onnx_verify import open_session
-from model.predictor import load_predictor
-from model.runfile import Model, read_model, read_weights
-from pipeline.alphabet import Codes
-from pipeline.encoder import Encoder, to_strings
-from pipeline.synthetic import titles
+from model.architectures.registry import build_network
+from model.architectures.trained import Model
+from model.engines.load import load_predictor
+from model.export.onnx_file import build_onnx
+from model.export.verify import open_session
+from model.runs.model_file import read_model, read_weights
+from pipeline.text.alphabet import Codes
+from pipeline.text.encoder import Encoder, to_strings
+from pipeline.text.synthetic import titles
 
 ROWS = 8192
 RUNS = 9

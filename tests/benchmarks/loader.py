@@ -22,17 +22,17 @@ import torch
 from torch import nn
 
 from jobs import encode
-from jobs.command import CommonConfig
-from jobs.reading import ReadingConfig
-from model.architecture import CONFIGS, build_network
-from model.optim import make_optimizer, make_schedule
-from model.recipe import resolve
-from model.step import TrainStep
-from pipeline.alphabet import get_profile
-from pipeline.dataset import Batch, ShardDataset
-from pipeline.loader import BatchLoader
-from pipeline.manifest import TRAIN, Manifest, read_manifest
-from pipeline.synthetic import write_titles
+from jobs.cli.flags import CommonConfig
+from jobs.cli.reading_flags import ReadingConfig
+from model.architectures.registry import CONFIGS, build_network
+from model.training.optim import make_optimizer, make_schedule
+from model.training.recipe import resolve
+from model.training.step import TrainStep
+from pipeline.batches.loader import BatchLoader
+from pipeline.batches.shard_dataset import Batch, ShardDataset
+from pipeline.dataset.manifest import TRAIN, Manifest, read_manifest
+from pipeline.text.alphabet import get_profile
+from pipeline.text.synthetic import write_titles
 
 RUNS = 31
 NUM_ROWS = 200_000

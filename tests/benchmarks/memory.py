@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jobs.bench_data import make_data
-from jobs.bench_ground import Ground
-from jobs.bench_memory import ROOT, read_peak, start_job
-from jobs.bench_models import make_run
-from pipeline.synthetic import titles
+from jobs.bench.data import make_data
+from jobs.bench.memory import ROOT, read_peak, start_job
+from jobs.bench.models import make_run
+from jobs.bench.setup import Ground
+from pipeline.text.synthetic import titles
 
 BLOCK_ROWS = 20_000
 BAD_EVERY = 1000

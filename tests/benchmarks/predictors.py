@@ -18,14 +18,17 @@ import numpy as np
 import polars as pl
 import torch
 
-from model.architecture import CharCnnConfig, LstmConfig, NgramConfig, build_network
-from model.architecture_base import Architecture
-from model.folded import TASK_ROWS, FoldedPredictor
-from model.folded_charcnn import FoldedCharCnn
-from model.runfile import Model, Weights
-from pipeline.alphabet import Codes, get_profile
-from pipeline.encoder import Encoder
-from pipeline.synthetic import write_titles
+from model.architectures.base import Architecture
+from model.architectures.charcnn.config import CharCnnConfig
+from model.architectures.charcnn.folded import FoldedCharCnn
+from model.architectures.lstm.config import LstmConfig
+from model.architectures.ngram.config import NgramConfig
+from model.architectures.registry import build_network
+from model.architectures.trained import Model, Weights
+from model.engines.folded import TASK_ROWS, FoldedPredictor
+from pipeline.text.alphabet import Codes, get_profile
+from pipeline.text.encoder import Encoder
+from pipeline.text.synthetic import write_titles
 from tests import naive_network
 from tests.datasets import random_model
 

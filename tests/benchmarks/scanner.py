@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.scanner import Block, RecordScanner
-from pipeline.synthetic import write_titles
+from pipeline.formats.csv.scanner import Block, RecordScanner
+from pipeline.text.synthetic import write_titles
 
 RUNS = 7
 SIZE_BYTES = 100 << 20

@@ -92,7 +92,7 @@ def test_two_at_once_score_each_drop_once(tmp_path: Path) -> None:
 
 PAUSE = """
 import time
-from model import drop_scoring
+from jobs.drops import work as drop_scoring
 add = drop_scoring._Journal.add
 def slow(self, part):
     add(self, part)
@@ -232,7 +232,7 @@ def test_a_daemon_outlives_trouble(tmp_path: Path) -> None:
     inbox.mkdir()
     shutil.copytree(shared_run(), run)
     given = [token if token != shared_run() else run for token in tokens(inbox, outbox, "--watch", "--json")]
-    process = start("drops", *given, prelude="from model import drops\ndrops.LOOK_SECONDS = 0.1")
+    process = start("drops", *given, prelude="from jobs.drops import watch as drops\ndrops.LOOK_SECONDS = 0.1")
     deadline = time.monotonic() + 60
     while not (outbox / "ledger.sqlite").exists() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -13,20 +13,25 @@ from typing import Any
 
 import pytest
 
-from pipeline import journal, scanner
+from pipeline.building import journal
+from pipeline.formats.csv import scanner
 from tests.commands import ROOT, Done, call, call_here, environment, files_in, python, start
 from tests.datasets import make_csv
 
 Capsys = pytest.CaptureFixture[str]
 Rerun = Callable[..., Done]
 
-SMALL_BLOCKS = "from pipeline import journal, scanner\nscanner.BLOCK_RECORDS, journal.PROGRESS_SECONDS = 15, 0"
+SMALL_BLOCKS = """
+from pipeline.building import journal
+from pipeline.formats.csv import scanner
+scanner.BLOCK_RECORDS, journal.PROGRESS_SECONDS = 15, 0
+"""
 
 # Does something just before each change that another process could see.
 AT_EACH_STEP = f"""
 import itertools, os, shutil, signal
 from pathlib import Path
-from pipeline import publish
+from pipeline.storage import publish
 {SMALL_BLOCKS}
 steps = itertools.count(1)
 def counted(change):
@@ -46,7 +51,7 @@ COPY = "shutil.copytree({folder!r}, {copies!r} + '/' + format(number, '03d'))"
 REAL_KILL_EVERY = 8
 SLOW = f"""
 import time
-from pipeline import reader
+from pipeline.formats.csv import reader
 {SMALL_BLOCKS}
 _rows = reader.CsvReader.rows
 reader.CsvReader.rows = lambda *a: (time.sleep(0.05), _rows(*a))[1]

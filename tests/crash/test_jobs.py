@@ -64,7 +64,7 @@ def test_scoring_killed_at_each_step(csv: Path, tmp_path: Path) -> None:
 
 
 SLOW = (
-    "import time\nfrom pipeline import reader, scanner\nscanner.BLOCK_RECORDS = 20\n"
+    "import time\nfrom pipeline.formats.csv import reader, scanner\nscanner.BLOCK_RECORDS = 20\n"
     "_rows = reader.CsvReader.rows\nreader.CsvReader.rows = lambda *a: (time.sleep(0.1), _rows(*a))[1]"
 )
 
@@ -114,7 +114,7 @@ def test_a_job_that_waits_for_a_pipe_can_be_interrupted(job: str, threads: int, 
 
 def test_an_interrupt_is_not_lost_where_nothing_can_be_raised(csv: Path, tmp_path: Path) -> None:
     swallowing = (
-        "import time\nfrom model.scoring import Scorer\nclass Swallowing:\n    def __del__(self):\n        raise KeyboardInterrupt\n"
+        "import time\nfrom model.scoring.scorer import Scorer\nclass Swallowing:\n    def __del__(self):\n        raise KeyboardInterrupt\n"
         "Scorer.write = lambda *a: (Swallowing() and None, time.sleep(30))"
     )
     out = tmp_path / "scores.parquet"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.bench_memory import read_peak, start_job
+from jobs.bench.memory import read_peak, start_job
 from tests.datasets import LABELS, shared_run
 
 MOST_MEBIBYTES, MOST_GROWTH_MEBIBYTES = 1024, 100

@@ -9,7 +9,7 @@ from typing import Any
 from tests.commands import call, files_in, start
 from tests.datasets import SMALL_BUCKETS, make_dataset
 
-SMALL = f"from model.architecture import NgramConfig\nNgramConfig.__init__.__kwdefaults__['buckets'] = {SMALL_BUCKETS}"
+SMALL = f"from model.architectures.ngram.config import NgramConfig\nNgramConfig.__init__.__kwdefaults__['buckets'] = {SMALL_BUCKETS}"
 NUM_KILLS = 3
 
 

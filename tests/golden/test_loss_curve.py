@@ -30,7 +30,7 @@ def test_the_loss_curve_of_recipe_seed(tmp_path: Path) -> None:
 def test_recipe_seed_starts_as_the_article_does(agnews: Path, tmp_path: Path) -> None:
     """Loss 1.4 after the first 93 batches; the article had a fifth class that no row is of, and a split of its own."""
     from jobs import encode
-    from jobs.reading import ReadingConfig
+    from jobs.cli.reading_flags import ReadingConfig
 
     reading = ReadingConfig(text="title", columns="label,title,description")
     dataset = tmp_path / "dataset"

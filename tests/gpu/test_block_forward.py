@@ -5,10 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from model.architecture import CharCnnConfig, LstmConfig, NgramConfig, build_network
-from model.architecture_base import Architecture
-from model.block_forward import BlockForward
-from pipeline.alphabet import get_profile
+from model.architectures.base import Architecture
+from model.architectures.charcnn.config import CharCnnConfig
+from model.architectures.lstm.config import LstmConfig
+from model.architectures.ngram.config import NgramConfig
+from model.architectures.registry import build_network
+from model.engines.block_forward import BlockForward
+from pipeline.text.alphabet import get_profile
 from tests.datasets import random_codes
 
 pytestmark = pytest.mark.gpu

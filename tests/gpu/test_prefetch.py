@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pipeline.dataset import Batch
-from pipeline.prefetch import RING_SIZE, DeviceFeed, to_device
+from pipeline.batches.prefetch import RING_SIZE, DeviceFeed, to_device
+from pipeline.batches.shard_dataset import Batch
 
 pytestmark = pytest.mark.gpu
 

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import journal, scanner
-from pipeline.append import Base
-from pipeline.build import BuildConfig, start_build
+from pipeline.building import journal
+from pipeline.building.append import Base
+from pipeline.building.builder import BuildConfig, start_build
+from pipeline.building.progress import PROGRESS
+from pipeline.dataset.manifest import read_manifest
+from pipeline.dataset.shards import open_labels, verify_shards
 from pipeline.errors import InputError
-from pipeline.manifest import read_manifest
-from pipeline.progress import PROGRESS
-from pipeline.quarantine import read_rejects
-from pipeline.shards import open_labels, verify_shards
-from pipeline.source import find_sources
+from pipeline.formats.csv import scanner
+from pipeline.records.quarantine import read_rejects
+from pipeline.storage.source import find_sources
 from tests.building import CONFIG, build
 from tests.commands import files_in
 from tests.strategies import FEW, csv_text, long_csv_bytes

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.alphabet import PROFILES, Profile, get_profile
-from pipeline.encoder import Encoder, hash_texts, to_strings
+from pipeline.text.alphabet import PROFILES, Profile, get_profile
+from pipeline.text.encoder import Encoder, hash_texts, to_strings
 from tests import naive
 from tests.strategies import FEW, MANY, texts
 

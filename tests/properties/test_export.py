@@ -14,14 +14,16 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.architecture import CharCnnConfig, NgramConfig, build_network
-from model.architecture_base import Architecture
-from model.folded import FoldedPredictor
-from model.onnx_export import build_onnx
-from model.onnx_trial import trial_codes
-from model.onnx_verify import open_session
-from model.runfile import Model, Weights
-from pipeline.alphabet import PROFILES, Codes, Profile, get_profile
+from model.architectures.base import Architecture
+from model.architectures.charcnn.config import CharCnnConfig
+from model.architectures.ngram.config import NgramConfig
+from model.architectures.registry import build_network
+from model.architectures.trained import Model, Weights
+from model.engines.folded import FoldedPredictor
+from model.export.onnx_file import build_onnx
+from model.export.trial import trial_codes
+from model.export.verify import open_session
+from pipeline.text.alphabet import PROFILES, Codes, Profile, get_profile
 from tests.datasets import random_codes, random_model
 from tests.properties.test_predictors import BATCH_NORM, CHARCNN, DIRECT, EVERY, LSTM, NGRAM, NO_NORM, STACKED
 

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs import encode, score
-from jobs.reading import ReadingConfig
+from jobs.cli.reading_flags import ReadingConfig
 from pipeline.errors import InputError
-from pipeline.reader import CsvFormat, CsvReader
-from pipeline.source import Source
+from pipeline.formats.csv.reader import CsvFormat, CsvReader
+from pipeline.storage.source import Source
 from tests.datasets import QUIET, make_csv, shared_run
 from tests.strategies import csv_bytes, long_csv_bytes
 

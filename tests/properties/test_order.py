@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset import ShardDataset
-from pipeline.loader import BatchLoader
-from pipeline.manifest import Manifest
-from pipeline.order import count_batches, epoch_batches
+from pipeline.batches.loader import BatchLoader
+from pipeline.batches.order import count_batches, epoch_batches
+from pipeline.batches.shard_dataset import ShardDataset
+from pipeline.dataset.manifest import Manifest
 from tests.building import numbered_dataset
 from tests.strategies import FEW, SOME
 

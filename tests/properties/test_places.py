@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.reader import CsvFormat, CsvReader
-from pipeline.scanner import Place
-from pipeline.source import Source
+from pipeline.formats.csv.reader import CsvFormat, CsvReader
+from pipeline.records.rows import Place
+from pipeline.storage.source import Source
 from tests.strategies import SOME, csv_text, long_csv_bytes
 
 

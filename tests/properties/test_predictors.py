@@ -10,17 +10,19 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model import folded
-from model.architecture import CharCnnConfig, LstmConfig, NgramConfig
-from model.architecture_base import Architecture
-from model.folded import FoldedPredictor
-from model.ngram import Ngram
-from model.ngram_frequencies import document_frequencies
-from model.predictor import BATCH_ROWS, Predictor
-from model.runfile import Model, Weights
-from model.torch_predictor import TorchPredictor
-from pipeline.alphabet import PROFILES, get_profile
+from model.architectures.base import Architecture
+from model.architectures.charcnn.config import CharCnnConfig
+from model.architectures.lstm.config import LstmConfig
+from model.architectures.ngram.config import NgramConfig
+from model.architectures.ngram.frequencies import document_frequencies
+from model.architectures.ngram.network import Ngram
+from model.architectures.trained import Model, Weights
+from model.engines import folded
+from model.engines.folded import FoldedPredictor
+from model.engines.predictor import BATCH_ROWS, Predictor
+from model.engines.torch_predictor import TorchPredictor
 from pipeline.errors import InputError
+from pipeline.text.alphabet import PROFILES, get_profile
 from tests.datasets import random_codes, random_model
 
 CHARCNN = CharCnnConfig(channels_1=8, channels_2=6, hidden=10)

@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.field_kernel import BEGINNING, ENDING
-from pipeline.reader import kept_name
-from pipeline.scanner import RecordScanner
-from pipeline.sniff import describe_foreign
+from pipeline.formats.csv.field_kernel import BEGINNING, ENDING
+from pipeline.formats.csv.scanner import RecordScanner
+from pipeline.formats.csv.sniff import describe_foreign
+from pipeline.records.rows import kept_name
 from tests import naive_scanner
 from tests.reading import read_bytes, scan_bytes
 from tests.strategies import MANY, SOME, csv_bytes, csv_tables, csv_text, long_csv_bytes

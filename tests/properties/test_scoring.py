@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model import scoring
-from model.folded import FoldedPredictor
-from model.part_writer import ScoreReport
-from model.runfile import read_model, read_weights
-from model.score_options import ScoreOptions
-from model.scoring import Scorer
+from model.engines.folded import FoldedPredictor
+from model.runs.model_file import read_model, read_weights
+from model.scoring import scorer as scoring
+from model.scoring.options import ScoreOptions
+from model.scoring.part_writer import ScoreReport
+from model.scoring.scorer import Scorer
 from pipeline.errors import InputError
-from pipeline.reader import CsvFormat, CsvReader
-from pipeline.source import Source
+from pipeline.formats.csv.reader import CsvFormat, CsvReader
+from pipeline.storage.source import Source
 from tests.datasets import shared_run
 
 

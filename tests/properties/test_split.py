@@ -7,9 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.alphabet import PROFILES
-from pipeline.shards import ShardWriter
-from pipeline.split import HashSplitter
+from pipeline.building.shard_writer import ShardWriter
+from pipeline.building.split import HashSplitter
+from pipeline.text.alphabet import PROFILES
 from tests.building import HASH
 from tests.strategies import SOME, texts
 

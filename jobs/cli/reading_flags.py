@@ -1,0 +1,69 @@
+"""The reading flags that encode and score share, and what they mean to the reader. For jobs only."""
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cyclopts import Parameter
+
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.formats.csv.reader import CsvFormat
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ReadingConfig:
+    """How the CSVs look."""
+
+    text: str = "text"
+    "The column to classify; several, with commas between, are joined by one space."
+    columns: str = ""
+    "The names of all columns, with commas between, of a file that has no header."
+    delimiter: str = ","
+    "The character between fields; tab is a name for it."
+    encoding: str = "utf-8"
+    "The files' encoding: any text codec of Python."
+    max_record_bytes: int = 1 << 20
+    "A longer record is quarantined."
+    max_quarantined: float = 0.1
+    "Fail, and publish nothing, when a larger fraction of the records is quarantined."
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_quarantined <= 1:
+            raise UsageError(f"--max-quarantined {self.max_quarantined:g}: expected a fraction from 0 to 1")
+
+    def csv_format(self, *, label: str, keep: str = "", labels: tuple[str, ...] = ()) -> "CsvFormat":
+        """What the reader needs to know.
+
+        Raises:
+            UsageError: A flag makes no sense.
+        """
+        from pipeline.formats.csv.reader import CsvFormat
+
+        return CsvFormat(
+            text=split_names(self.text),
+            label=label,
+            keep=split_names(keep),
+            columns=split_names(self.columns),
+            delimiter={"tab": "\t", "\\t": "\t"}.get(self.delimiter, self.delimiter),
+            encoding=self.encoding,
+            max_record_bytes=self.max_record_bytes,
+            labels=labels,
+        )
+
+
+def split_names(names: str) -> tuple[str, ...]:
+    """Split names at commas; a name that contains one, or a line break, is quoted as in a CSV.
+
+    Raises:
+        UsageError: They are no such list.
+    """
+    try:
+        return tuple(next(csv.reader([names]), []))
+    except csv.Error as error:
+        raise UsageError(
+            f"{names!r}: expected names with commas between, got a line break outside of quotes; "
+            "put a name that has one in double quotes"
+        ) from error

@@ -1,0 +1,70 @@
+"""The scoring flags that score and drops share, and what they mean to the scorer. For jobs only."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cyclopts import Parameter
+
+from jobs.cli.reading_flags import ReadingConfig
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from model.architectures.trained import Model
+    from model.engines.predictor import Predictor
+    from model.scoring.options import ScoreOptions
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ScoringConfig:
+    """What scores contain, and what computes them."""
+
+    keep: str = ""
+    "Columns to pass through, with commas between."
+    label: str = ""
+    "The column of the true class, where there is one: it is kept as label, and score prints the accuracy."
+    probabilities: bool = False
+    "Add a column with the probabilities of all classes, in the order of the run's labels."
+    min_confidence: float | None = None
+    "Add a column abstained, true for rows of lower confidence than this."
+    engine: Literal["auto", "folded", "torch"] = "auto"
+    "folded needs no torch and runs on the CPU; torch runs the network itself; auto is torch where there is a GPU for it, else folded."
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    "Where the torch engine runs."
+
+    def __post_init__(self) -> None:
+        if self.engine == "folded" and self.device == "cuda":
+            raise UsageError("--device cuda goes with --engine torch; the folded engine runs on the CPU")
+
+    def options(self, reading: ReadingConfig, model: "Model") -> "ScoreOptions":
+        """What the scorer needs to know.
+
+        Raises:
+            UsageError: A flag makes no sense.
+        """
+        from model.scoring.options import ScoreOptions
+
+        return ScoreOptions(
+            csv_format=reading.csv_format(label=self.label, keep=self.keep, labels=tuple(model.labels)),
+            probabilities=self.probabilities,
+            min_confidence=self.min_confidence,
+            max_quarantined=reading.max_quarantined,
+        )
+
+    def load(self, run: Path, model: "Model", num_threads: int) -> "Predictor":
+        """Load a run's weights into the engine that was asked for.
+
+        Raises:
+            CharmillError: The weights are damaged, or the engine is not installed.
+        """
+        from model.engines.load import load_predictor
+
+        return load_predictor(run, model, engine=self.engine, device=self.device, num_threads=num_threads)
+
+    def fingerprint(self, reading: ReadingConfig) -> str:
+        """16 hexadecimal digits that name all flags that change scores."""
+        content = json.dumps({**asdict(self), **asdict(reading)}, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,0 +1,124 @@
+"""The inbox: which files in a folder are drops, and whether their senders have finished with them."""
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import TemporaryError, UsageError, from_os_error
+from pipeline.storage.source import as_text, open_stored
+
+ENDINGS = (".csv", ".tsv")
+COMPRESSED_ENDINGS = ("", ".gz", ".zst")
+_RACY_SECONDS = (
+    2.0  # A file changed so shortly before it was hashed could change again without a sign: clocks are coarse.
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboxFile:
+    """A regular file in the inbox that may be a drop.
+
+    Attributes:
+        path: Where it is.
+        num_bytes: Its size.
+        changed_at: When its content, rights or name last changed, seconds since 1970 by the file system's clock.
+        signature: Differs whenever the file was touched.
+        is_signalled: Its sender has said that it is complete.
+    """
+
+    path: Path
+    num_bytes: int
+    changed_at: float
+    signature: str
+    is_signalled: bool
+
+    @property
+    def name(self) -> str:
+        """The file name as text."""
+        return as_text(self.path.name)
+
+    @property
+    def key(self) -> bytes:
+        """The file name as it is."""
+        return os.fsencode(self.path.name)
+
+
+def is_drop_name(name: str) -> bool:
+    """Whether a file of this name may be a drop: NAME.csv and its like, but not .NAME.csv, NAME.csv.tmp or NAME.csv.part."""
+    lower = name.lower()
+    return not lower.startswith(".") and lower.endswith(
+        tuple(ending + compressed for ending in ENDINGS for compressed in COMPRESSED_ENDINGS)
+    )
+
+
+def list_inbox(folder: Path, ready_suffix: str = "") -> list[InboxFile]:
+    """List the files that may be drops, those first that were changed first. Links and subfolders are passed over.
+
+    Args:
+        folder: The inbox.
+        ready_suffix: Where not empty, a file NAME counts only if there is a file NAME + ready_suffix.
+
+    Raises:
+        UsageError: There is no such folder, or it may not be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+        names = {entry.name for entry in found}
+        files = []
+        for entry in found:
+            if is_drop_name(entry.name):
+                with suppress(FileNotFoundError):  # It may be taken away while we look.
+                    files.append(_describe(Path(entry.path), entry.stat(follow_symlinks=False), names, ready_suffix))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{folder}: there is no such inbox; make the folder, or name another --inbox", path=folder
+        ) from error
+    except OSError as error:
+        raise from_os_error(error, "read", folder) from error
+    wanted = [file for file in files if file.is_signalled or not ready_suffix]
+    return sorted(wanted, key=lambda file: (file.changed_at, file.path))
+
+
+def _describe(path: Path, status: os.stat_result, names: Collection[str], ready_suffix: str) -> InboxFile:
+    return InboxFile(
+        path=path,
+        num_bytes=status.st_size,
+        changed_at=status.st_ctime,
+        signature=_signature(status),
+        is_signalled=bool(ready_suffix) and path.name + ready_suffix in names,
+    )
+
+
+def _signature(status: os.stat_result) -> str:
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
+
+
+def hash_file(file: InboxFile) -> tuple[str, bool] | None:
+    """Hash a file that is listed.
+
+    Returns:
+        Its SHA-256, and whether the signature will tell if it changes again; None where it is not the file that was listed any more.
+
+    Raises:
+        TemporaryError: It cannot be read for now.
+    """
+    try:
+        with open_stored(file.path, follow_links=False) as stored:
+            before = os.fstat(stored.fileno())
+            if not stat.S_ISREG(before.st_mode) or _signature(before) != file.signature:
+                return None
+            digest = hashlib.file_digest(stored, "sha256").hexdigest()
+            after = os.fstat(stored.fileno())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TemporaryError(f"{file.path}: cannot read: {error.strerror}; check its rights", path=file.path) from error
+    if _signature(after) != file.signature:
+        return None
+    return digest, time.time() - after.st_ctime > _RACY_SECONDS

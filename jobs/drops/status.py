@@ -1,0 +1,112 @@
+"""``python -m jobs.drops status``: the ledger of an outbox as a table or as JSON."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cyclopts import Parameter
+
+from jobs.cli.flags import ShownConfig
+from pipeline.errors import UsageError
+
+_NAME_WIDTH = 60
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StatusConfig:
+    """Show what became of the drops of an outbox: a line each, or with --json the whole ledger."""
+
+    outbox: Path
+    "The folder that python -m jobs.drops writes to."
+    last: int = 30
+    "Lines to show, of the latest drops; 0 for all."
+    common: ShownConfig = field(default_factory=ShownConfig)
+
+    def __post_init__(self) -> None:
+        if self.last < 0:
+            raise UsageError(f"--last {self.last}: expected 0 or more")
+
+
+def run(config: StatusConfig) -> dict[str, Any]:
+    """Read the ledger.
+
+    Raises:
+        UsageError: There is no such folder.
+        CharmillError: The ledger cannot be read.
+    """
+    from jobs.drops.ledger import LEDGER, Ledger
+    from jobs.drops.schema import SCORED, STATES, StateTotals
+
+    if not config.outbox.is_dir():
+        raise UsageError(
+            f"{config.outbox}: there is no such folder; --outbox names that of python -m jobs.drops", path=config.outbox
+        )
+    drops, totals = [], dict.fromkeys(STATES, StateTotals())
+    if (config.outbox / LEDGER).exists():
+        ledger = Ledger(config.outbox, read_only=True)
+        drops, totals = ledger.drops(), ledger.totals()
+        ledger.close()
+    now = time.time()
+    scored = totals[SCORED]
+    return {
+        "rows_in": scored.rows_in,
+        "rows_out": scored.rows_scored,
+        "rows_quarantined": scored.rows_quarantined,
+        "states": {state: count.drops for state, count in totals.items()},
+        "seconds_since_success": None if scored.last is None else round(now - scored.last, 3),
+        "drops": [asdict(drop) | {"age_seconds": round(now - drop.seen_at, 3)} for drop in drops],
+        "last": config.last,
+    }
+
+
+def render(report: dict[str, Any]) -> str:
+    """The report as text."""
+    from jobs.cli.console import columns, one_line, table
+
+    shown = report["drops"][-report["last"] :]
+    lines = [
+        {
+            "drop": _short(one_line(drop["name"]), _NAME_WIDTH),
+            "state": drop["state"],
+            "rows in": drop["rows_in"],
+            "scored": drop["rows_scored"],
+            "quarantined": drop["rows_quarantined"],
+            "model": drop["model"][:8],
+            "age": _age(drop["age_seconds"]),
+            "remark": one_line(_remark(drop)),
+        }
+        for drop in shown
+    ]
+    since = report["seconds_since_success"]
+    left_out = len(report["drops"]) - len(shown)
+    summary = {
+        "drops": ", ".join(f"{state} {count:,}" for state, count in report["states"].items() if count) or "none",
+        "rows in": report["rows_in"],
+        "rows scored": report["rows_out"],
+        "rows quarantined": report["rows_quarantined"],
+        "last success": "never" if since is None else f"{_age(since)} ago",
+    }
+    more = [f"({left_out:,} earlier drops; --last 0 shows all)", ""] if left_out else [""] if lines else []
+    return "\n".join([*([columns(lines)] if lines else []), *more, table(summary)])
+
+
+def _remark(drop: dict[str, Any]) -> str:
+    if drop["error"]:
+        attempts = f" (attempt {drop['attempts']})" if drop["attempts"] > 1 else ""
+        return f"{drop['error']}{attempts}"
+    if drop["duplicate_of"] is not None:
+        return f"the same bytes as drop {drop['duplicate_of']}"
+    return str(drop["scores"])
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"

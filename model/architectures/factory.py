@@ -1,0 +1,86 @@
+"""What can be built of an architecture: its network, its folded network, its ONNX graph.
+
+Every architecture has one `Factory`, which imports what it needs when it is asked: knowing the sizes of a network takes no torch, nor does
+scoring without it, and no other place tells architectures apart. K classes.
+"""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
+
+from model.architectures.base import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import nn
+
+    from model.architectures.onnx_graph import GraphBuilder
+    from model.architectures.trained import Model, Probabilities, Weights
+    from pipeline.text.alphabet import Codes, Profile
+
+Config = TypeVar("Config", bound=Architecture)
+
+
+class FoldedNetwork(Protocol):
+    """A network of one architecture, ready to predict without torch."""
+
+    def predict(self, codes_BL: "Codes", probabilities_BK: "Probabilities") -> None:
+        """Write the probabilities of some rows.
+
+        Args:
+            codes_BL: uint8 [B, L], contiguous, read-only, none above the fill code.
+            probabilities_BK: float32 [B, K], contiguous, written.
+        """
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A network that looks at the training rows before its first step, and is turned into what predicts after its last."""
+
+    def prepare(self, blocks: "Iterable[Codes]") -> None:
+        """Learn what does not take steps.
+
+        Args:
+            blocks: The training rows once, codes uint8 [N, L] each.
+        """
+
+    def finish(self) -> None:
+        """Turn what was trained into what predicts: the same logits, but for rounding."""
+
+
+class Factory(ABC, Generic[Config]):
+    """Builds what runs a network of one architecture.
+
+    Attributes:
+        config_type: The architecture's sizes and options.
+    """
+
+    config_type: type[Config]
+
+    @abstractmethod
+    def network(self, config: Config, profile: "Profile", num_classes: int) -> "nn.Module":
+        """Make a network with fresh weights from torch's current random state.
+
+        Returns:
+            A module that takes codes uint8 [B, L] and gives logits float32 [B, K].
+        """
+
+    @abstractmethod
+    def folded(self, config: Config, model: "Model", weights: "Weights") -> FoldedNetwork:
+        """Prepare a model of this architecture for scoring without torch, from weights that fit."""
+
+    @abstractmethod
+    def onnx_logits(self, config: Config, graph: "GraphBuilder", model: "Model", weights: "Weights", codes: str) -> str:
+        """Add a model of this architecture to a graph.
+
+        Args:
+            config: The model's sizes.
+            graph: What it is added to.
+            model: What was trained.
+            weights: Its weights; they fit the model.
+            codes: The name of codes uint8 [N, L].
+
+        Returns:
+            The name of logits float32 [N, K].
+        """

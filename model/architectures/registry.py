@@ -1,0 +1,94 @@
+"""The one list of architectures: a name for each, and what is built of a model by the name of its architecture.
+
+Imports nothing heavy, so that `--help` and torch-free scoring can know them all. K classes.
+"""
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from model.architectures.base import Architecture
+from model.architectures.charcnn.factory import CharCnnFactory
+from model.architectures.factory import Factory, FoldedNetwork
+from model.architectures.lstm.factory import LstmFactory
+from model.architectures.ngram.factory import NgramFactory
+from pipeline.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from model.architectures.onnx_graph import GraphBuilder
+    from model.architectures.trained import Model, Weights
+    from pipeline.text.alphabet import Profile
+
+
+FACTORIES: dict[str, Factory[Any]] = {
+    factory.config_type.name: factory for factory in (CharCnnFactory(), LstmFactory(), NgramFactory())
+}
+
+CONFIGS: dict[str, type[Architecture]] = {name: factory.config_type for name, factory in FACTORIES.items()}
+
+
+def choose_architecture(name: str, num_classes: int, **options: Any) -> Architecture:
+    """The architecture of a name, with its own default for each option that is None.
+
+    Args:
+        name: A name in `CONFIGS`.
+        num_classes: K.
+        options: Fields of the config; flags are called the same.
+
+    Raises:
+        UsageError: It has no such option, or a value makes no sense.
+    """
+    config = CONFIGS[name]()
+    own = _field_names(config)
+    given = {option: value for option, value in options.items() if value is not None}
+    for option, value in given.items():
+        if option not in own:
+            able = ", ".join(other for other, kind in CONFIGS.items() if option in _field_names(kind()))
+            raise UsageError(f"--{option} {value}: --arch {name} has none; leave it out, or take one that has: {able}")
+    return replace(config, **given).sized(num_classes)
+
+
+def _field_names(config: Architecture) -> set[str]:
+    return {each.name for each in fields(config)}
+
+
+def config_from_json(stored: dict[str, Any]) -> Architecture:
+    """Rebuild a config that `config_to_json` made.
+
+    Raises:
+        InputError: This charmill has no such architecture, or it has other fields.
+    """
+    sizes = dict(stored)
+    name = sizes.pop("name", None)
+    if name not in CONFIGS:
+        raise InputError(f"architecture {name!r}: expected one of {', '.join(CONFIGS)}; train again with this charmill")
+    missing = [each.name for each in fields(CONFIGS[name]()) if each.name not in sizes and "added" not in each.metadata]
+    if missing:
+        raise InputError(f"architecture {name!r}: {missing[0]} is missing; train again with this charmill")
+    try:
+        return CONFIGS[name](**sizes)
+    except (TypeError, UsageError) as error:
+        raise InputError(f"architecture {name!r}: {error}; train again with this charmill") from error
+
+
+def build_network(config: Architecture, profile: "Profile", num_classes: int) -> "nn.Module":
+    """Make a network with fresh weights from torch's current random state.
+
+    Returns:
+        A module that takes codes uint8 [B, L] and gives logits float32 [B, K].
+    """
+    network: nn.Module = FACTORIES[config.name].network(config, profile, num_classes)
+    return network
+
+
+def fold_network(model: "Model", weights: "Weights") -> FoldedNetwork:
+    """Prepare a model for scoring without torch, from weights that fit."""
+    folded: FoldedNetwork = FACTORIES[model.architecture.name].folded(model.architecture, model, weights)
+    return folded
+
+
+def add_logits(graph: "GraphBuilder", model: "Model", weights: "Weights", codes: str) -> str:
+    """Add a model to an ONNX graph; see `Factory.onnx_logits`."""
+    logits: str = FACTORIES[model.architecture.name].onnx_logits(model.architecture, graph, model, weights, codes)
+    return logits

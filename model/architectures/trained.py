@@ -1,0 +1,72 @@
+"""What was learned: a model, and its weights by name."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from model.architectures.base import Architecture, config_to_json
+from pipeline.text.alphabet import Profile
+
+FORMAT_VERSION = 1
+WEIGHTS = "model.safetensors"
+
+Weights = Mapping[str, npt.NDArray[np.float32]]
+"""Weights by the names of the network's modules."""
+
+Probabilities = npt.NDArray[np.float32]
+"""[N, K], rows summing to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A trained model, without its weights.
+
+    Attributes:
+        architecture: Kind and sizes of the network.
+        profile: Of the codes that it takes.
+        labels: In the order of its logits.
+        temperature: Logits are divided by it before the softmax.
+        dataset_fingerprint: What it was trained on.
+        weights_bytes: Size of the weights' file.
+        weights_sha256: Hash of the weights' file.
+        versions: Of charmill and of what trained it.
+    """
+
+    architecture: Architecture
+    profile: Profile
+    labels: list[str]
+    temperature: float
+    dataset_fingerprint: str
+    weights_bytes: int
+    weights_sha256: str
+    versions: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature {self.temperature}: expected more than 0")
+        if len(set(self.labels)) < max(1, len(self.labels)):
+            raise ValueError(f"{len(self.labels)} labels, of which {len(set(self.labels))} are different")
+
+    def to_bytes(self) -> bytes:
+        """The bytes of `model.json`."""
+        content = {
+            "format_version": FORMAT_VERSION,
+            "architecture": config_to_json(self.architecture),
+            "profile": self.profile.to_json(),
+            "labels": self.labels,
+            "temperature": self.temperature,
+            "dataset_fingerprint": self.dataset_fingerprint,
+            "weights": {"file": WEIGHTS, "bytes": self.weights_bytes, "sha256": self.weights_sha256},
+            "versions": self.versions,
+        }
+        return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that name this model, weights and all."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]

@@ -1,0 +1,147 @@
+"""A plain model on the same rows, to hold a network against: TF-IDF of words, and logistic regression.
+
+One classifier a class, against all others, by liblinear's dual method: on AG News it was ten times quicker than one for all classes by
+L-BFGS and no less accurate. The rows chosen and their order are fixed, so the same dataset gives the same accuracy. scikit-learn is
+imported only when it is called.
+"""
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.runs.evaluation import Baseline
+from pipeline.dataset.manifest import TRAIN, VALID, Manifest, ShardEntry
+from pipeline.dataset.row_texts import Rows, read_rows, text_bytes
+from pipeline.dataset.shards import LabelIds, open_labels
+
+NAME = "TF-IDF of words 1-2, logistic regression"
+
+MAX_ROWS = 200_000
+MAX_TEXT_BYTES = 16 << 20
+MAX_ROW_CLASSES = 4_000_000
+"""Rows times classes: each class is learned apart."""
+MAX_WEIGHTS = 1 << 24
+"""Words and pairs of words times classes, 8 bytes each."""
+
+_PREDICTED_ROWS = 8192
+_TOLERANCE = 0.1  # Half the time of 1e-4, and on AG News 86.60 % instead of 86.58 %.
+
+# scikit-learn's own pattern passes over words of one character and over symbols, which is unfair where there are no spaces between words.
+# Ideographs, kana and symbols such as emoji are words of their own here, and pairs of them are what pairs of words are elsewhere.
+_ALONE = "\u2190-\u2bff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U0001f000-\U0003ffff"
+_BETWEEN = r"\s!-/:-@\[-\^`{-~\u00a1-\u00bf\u2000-\u206f\u3000-\u303f\ufe00-\ufe0f\uff00-\uff0f"
+_WORD = f"[{_ALONE}]|[^{_BETWEEN}{_ALONE}]+"
+
+
+def make_baseline(num_classes: int) -> Any:
+    """An untrained scikit-learn pipeline from texts to label ids.
+
+    Args:
+        num_classes: K, at least 2.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, max_features=max(1, MAX_WEIGHTS // num_classes)
+    )
+    classifier = LogisticRegression(C=5.0, solver="liblinear", dual=True, random_state=0, tol=_TOLERANCE, max_iter=1000)
+    return make_pipeline(words, OneVsRestClassifier(classifier))
+
+
+def fit_baseline(model: Any, texts: Sequence[str], label_ids: Sequence[int] | LabelIds) -> None:
+    """Train what `make_baseline` made.
+
+    Raises:
+        ValueError: There is no word in the texts.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # What it has learned by then is good enough to compare with.
+        model.fit(texts, label_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineOutcome:
+    """A baseline, or why there is none.
+
+    Attributes:
+        baseline: None where it could not be trained.
+        remark: What a reader should know of it; empty where there is nothing.
+    """
+
+    baseline: Baseline | None
+    remark: str
+
+
+def measure_baseline(folder: Path, manifest: Manifest, held_out_N: Rows) -> BaselineOutcome:
+    """Train the baseline on the training rows, or on as many of them, evenly spaced, as its limits allow, and measure it.
+
+    Args:
+        folder: The dataset.
+        manifest: Its manifest.
+        held_out_N: int64 [N], rising: the held-out rows to measure on.
+    """
+    started = time.monotonic()
+    train, valid = ([shard for shard in manifest.shards if shard.split == split] for split in (TRAIN, VALID))
+    num_train = manifest.num_rows(TRAIN)
+    chosen = spaced_rows(num_train, _count_affordable(folder, train, len(manifest.labels)))
+    label_ids = _labels(folder, train)[chosen]
+    if len(np.unique(label_ids)) < 2:
+        return BaselineOutcome(
+            baseline=None, remark=f"no baseline: the {len(chosen):,} rows chosen for it are of one class"
+        )
+    model = make_baseline(len(manifest.labels))
+    try:
+        fit_baseline(model, _texts(folder, train, chosen), label_ids)
+    except ValueError as error:
+        if "vocabulary" not in str(error):
+            raise
+        return BaselineOutcome(baseline=None, remark="no baseline: there is no word in the training rows")
+    num_right = 0
+    truth_N = _labels(folder, valid)[held_out_N]
+    for start in range(0, len(held_out_N), _PREDICTED_ROWS):
+        here = slice(start, start + _PREDICTED_ROWS)
+        num_right += int((model.predict(_texts(folder, valid, held_out_N[here])) == truth_N[here]).sum())
+    baseline = Baseline(
+        name=NAME,
+        accuracy=num_right / len(held_out_N),
+        rows_train=len(chosen),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    is_part = len(chosen) < num_train
+    return BaselineOutcome(
+        baseline=baseline,
+        remark=f"the baseline learned from {len(chosen):,} of {num_train:,} training rows, evenly spaced"
+        if is_part
+        else "",
+    )
+
+
+def spaced_rows(num_rows: int, limit: int) -> Rows:
+    """At most limit of num_rows row numbers, evenly spaced from the first on, int64, rising."""
+    return np.arange(num_rows) if num_rows <= limit else np.arange(limit) * num_rows // limit
+
+
+def _count_affordable(folder: Path, train: Sequence[ShardEntry], num_classes: int) -> int:
+    num_rows = sum(shard.num_rows for shard in train)
+    by_bytes = num_rows * MAX_TEXT_BYTES // max(1, text_bytes(folder, train))
+    return max(1, min(MAX_ROWS, MAX_ROW_CLASSES // num_classes, by_bytes))
+
+
+def _texts(folder: Path, shards: Sequence[ShardEntry], rows_N: Rows) -> list[str]:
+    return [text for table in read_rows(folder, shards, rows_N, ["text"]) for text in table["text"].to_pylist()]
+
+
+def _labels(folder: Path, shards: Sequence[ShardEntry]) -> LabelIds:
+    return np.concatenate([open_labels(folder, shard) for shard in shards])

@@ -1,0 +1,97 @@
+"""Writes and counts the scores and the quarantine of a part, or of a whole source. Used by the scorer only. Needs no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from model.scoring.parts import COUNTS, Part, PartFolder
+from pipeline.records.quarantine import QuarantineWriter
+from pipeline.records.rows import Place, RowBlock
+from pipeline.storage.parquet import ParquetSink
+
+
+@dataclass
+class ScoreReport:
+    """The law's numbers of one scored source, and where its outputs are."""
+
+    source: str
+    rows_in: int = 0
+    rows_scored: int = 0
+    rows_quarantined: int = 0
+    rows_correct: int = 0
+    rows_abstained: int = 0
+    rows_abstained_correct: int = 0
+    rows_reused: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    outputs: list[str] = field(default_factory=list)
+
+    def reuse(self, part: Part) -> None:
+        """Count the rows of a part that was scored before."""
+        for name, count in part.counts.items():
+            setattr(self, name, getattr(self, name) + count)
+        self.rows_reused += part.counts["rows_in"]
+        for reason, count in part.reasons.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows with their predictions, of which some are right, or abstained, or both."""
+
+    table: pa.Table
+    num_correct: int
+    num_abstained: int
+    num_abstained_correct: int
+
+
+class PartWriter:
+    """The scores and the quarantine of a part, or of all (number None), while they are written."""
+
+    def __init__(self, folder: PartFolder, number: int | None, schema: pa.Schema) -> None:
+        self._folder = folder
+        self._number = number
+        self._counts = dict.fromkeys(COUNTS, 0)
+        self.scores_path, quarantine_path = folder.paths(number)
+        self._sink = ParquetSink(self.scores_path, schema)
+        self.quarantine = QuarantineWriter(quarantine_path)
+
+    def _count(self, report: ScoreReport, name: str, count: int) -> None:
+        self._counts[name] += count
+        setattr(report, name, getattr(report, name) + count)
+
+    def reject(self, block: RowBlock, report: ScoreReport) -> None:
+        """Count a block's records and quarantine those that are no rows."""
+        self._count(report, "rows_in", block.num_records)
+        self._count(report, "rows_quarantined", len(block.rejects))
+        for reject in block.rejects:
+            report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
+        self.quarantine.write(block.rejects)
+
+    def write(self, scored: Scored, report: ScoreReport) -> None:
+        """Write and count scored rows."""
+        self._sink.write(scored.table)
+        self._count(report, "rows_scored", len(scored.table))
+        self._count(report, "rows_correct", scored.num_correct)
+        self._count(report, "rows_abstained", scored.num_abstained)
+        self._count(report, "rows_abstained_correct", scored.num_abstained_correct)
+
+    def copy(self, table: pa.Table) -> None:
+        """Write rows that were counted before."""
+        self._sink.write(table)
+
+    def finish(self, end: Place | None) -> Part:
+        """Complete a part."""
+        self.close({})
+        return self._folder.describe(self._number or 0, end, self._counts, self.quarantine.reasons)
+
+    def close(self, metadata: Mapping[str, str]) -> Path | None:
+        """Complete both files; returns the quarantine's path where there is one."""
+        self._sink.close(metadata)
+        return self.quarantine.path if self.quarantine.close() else None
+
+    def abandon(self) -> None:
+        """Let go of both files without finishing them; for clean-up after an error."""
+        self._sink.abandon()
+        self.quarantine.abandon()

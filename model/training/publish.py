@@ -1,0 +1,53 @@
+"""What makes a run of a trained network: it is measured on the held-out rows and published, `model.json` last. Needs torch."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import nn
+
+from model.architectures.base import Architecture
+from model.architectures.trained import WEIGHTS, Model
+from model.reports.run_report import render_report
+from model.runs.evaluation import EVALUATION_JSON, RunEvaluation
+from model.runs.model_file import MODEL_JSON
+from model.runs.record import CONFIG_TOML, METRICS_JSONL, make_record
+from pipeline.dataset.manifest import Manifest
+from pipeline.storage.durable import replace_file
+
+REPORT_HTML = "report.html"
+
+
+def publish_run(
+    run: Path, manifest: Manifest, architecture: Architecture, network: nn.Module, evaluation: RunEvaluation
+) -> list[Path]:
+    """Write weights, report and evaluation beside the configuration and the metrics, and `model.json` last.
+
+    Args:
+        run: The run's folder, with `config.toml` and `metrics.jsonl`.
+        manifest: Of the dataset.
+        architecture: The network's sizes.
+        network: The network.
+        evaluation: What was measured of it.
+
+    Returns:
+        The run's files.
+    """
+    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
+    model = Model(
+        architecture=architecture,
+        profile=manifest.profile,
+        labels=manifest.labels,
+        temperature=evaluation.temperature,
+        dataset_fingerprint=manifest.fingerprint,
+        weights_bytes=len(weights),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        versions={name: version(name) for name in ("charmill", "torch", "numpy")},
+    )
+    report = render_report(make_record(run, model, evaluation))
+    replace_file(run / WEIGHTS, lambda file: file.write(weights))
+    replace_file(run / REPORT_HTML, lambda file: file.write(report))
+    replace_file(run / EVALUATION_JSON, lambda file: file.write(evaluation.to_bytes()))
+    replace_file(run / MODEL_JSON, lambda file: file.write(model.to_bytes()))
+    return [run / name for name in (MODEL_JSON, WEIGHTS, EVALUATION_JSON, METRICS_JSONL, CONFIG_TOML, REPORT_HTML)]

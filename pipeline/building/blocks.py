@@ -1,0 +1,64 @@
+"""Encodes a block of rows: what needs nothing but the block, so that several threads can do it at once. Used by the builder."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.building.labels import LocalLabels, local_labels
+from pipeline.building.split import Splitter
+from pipeline.dataset.shards import ROWS_SCHEMA
+from pipeline.records.quarantine import Reject
+from pipeline.records.rows import LABEL, RECORD, TEXT, Place, RowBlock
+from pipeline.text.alphabet import Codes
+from pipeline.text.encoder import Encoder, to_strings
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedBlock:
+    """What shards take of a block. Rows are in the order in which the splitter deals them.
+
+    Attributes:
+        codes: uint8 [N, L].
+        labels: Of N rows.
+        rows: N rows of `ROWS_SCHEMA`.
+        num_train: So many of the rows are to train from, the others held out.
+        rejects: In the order of their records.
+        num_records: Rows and rejects together, counted by the scanner.
+        end: Where the next block begins.
+    """
+
+    codes: Codes
+    labels: LocalLabels
+    rows: pa.Table
+    num_train: int
+    rejects: list[Reject]
+    num_records: int
+    end: Place
+
+
+def encode_block(block: RowBlock, source: str, encoder: Encoder, splitter: Splitter) -> EncodedBlock:
+    """Encode and arrange rows.
+
+    Args:
+        block: Clean rows.
+        source: The name of what they come from.
+        encoder: For the text.
+        splitter: Says which are held out.
+    """
+    text, record = to_strings(block.frame[TEXT]), block.frame[RECORD].to_numpy()
+    labels = local_labels(block.frame[LABEL])
+    order, num_train = splitter.arrange(text)
+    if order is not None:
+        text, record, labels = text.take(pa.array(order)), record[order], labels.take(order)
+    return EncodedBlock(
+        codes=encoder.encode(text),
+        labels=labels,
+        rows=pa.table(
+            [pa.repeat(pa.scalar(source, pa.string()), len(text)), record, text],
+            schema=ROWS_SCHEMA,
+        ),
+        num_train=num_train,
+        rejects=block.rejects,
+        num_records=block.num_records,
+        end=block.end,
+    )

@@ -1,0 +1,105 @@
+"""Keeps the progress file of a build up to date: knows from which border the next run could read on, and collects rejects in parts.
+
+A split's finished shards hold its first rows, so a reading can go on from any border before the first row that none of them holds. The
+journal goes by the earliest such row of both splits; rows after the border that finished shards hold already are passed over.
+"""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.building.progress import Mark, Progress, StoredBytes, part_name
+from pipeline.building.shard_writer import ShardWriter
+from pipeline.dataset.manifest import SourceEntry
+from pipeline.records.quarantine import QuarantineWriter, Reject
+from pipeline.storage.checksum import sha256_of
+from pipeline.storage.source import Source
+
+PROGRESS_SECONDS = 1.0
+"""Writing costs two fsyncs and, after 1,500 shards, a megabyte of JSON; a kill costs so much more work than it must."""
+
+
+class Journal:
+    """Writes progress files.
+
+    Args:
+        stage: The staging folder.
+        fingerprint: Of all that determines the result; where empty, nothing is written.
+        writers: Of the training and the held-out shards.
+        progress: What the build goes on from.
+    """
+
+    def __init__(
+        self, stage: Path, fingerprint: str, writers: Sequence[ShardWriter], progress: Progress | None
+    ) -> None:
+        self._stage = stage
+        self._fingerprint = fingerprint
+        self._writers = writers
+        self._marks: deque[Mark] = deque()
+        self._parts: list[StoredBytes] = []
+        self._num_parts = progress.last_part if progress else 0
+        self._part = self._begin_part()
+        self._num_written = self._num_shards
+        self._written_at = float("-inf")
+        if progress is not None:
+            for rejects in progress.rejects(stage):
+                self.take(rejects)
+
+    @property
+    def _num_shards(self) -> int:
+        return sum(len(writer.finished) for writer in self._writers)
+
+    def _begin_part(self) -> QuarantineWriter:
+        self._num_parts += 1
+        return QuarantineWriter(self._stage / part_name(self._num_parts))
+
+    def take(self, rejects: list[Reject]) -> None:
+        """Rejects that were quarantined."""
+        if self._fingerprint:
+            self._part.write(rejects)
+
+    def pass_border(self, mark: Mark) -> None:
+        """Note a border between blocks; all that came before was written."""
+        self._marks.append(mark)
+        while len(self._marks) > 1 and self._is_behind_us(self._marks[1]):
+            self._marks.popleft()
+
+    def _is_behind_us(self, mark: Mark) -> bool:
+        """Whether every row before the mark is in a finished shard."""
+        return all(mark.rows[writer.split] <= writer.num_finished_rows for writer in self._writers)
+
+    def write(self, labels: list[str], sources: list[SourceEntry], current: Source) -> None:
+        """Write the progress file, where it is worth it.
+
+        Args:
+            labels: By provisional id.
+            sources: Those read to their end.
+            current: The one being read.
+        """
+        now = time.monotonic()
+        if not self._fingerprint or self._num_shards == self._num_written or now - self._written_at < PROGRESS_SECONDS:
+            return
+        self._finish_part()
+        num_bytes, digest = current.passed()
+        Progress(
+            fingerprint=self._fingerprint,
+            mark=self._marks[0],
+            shards=[shard for writer in self._writers for shard in writer.finished],
+            labels=labels,
+            sources=sources,
+            prefix=StoredBytes(bytes=num_bytes, sha256=digest),
+            parts=self._parts,
+        ).write(self._stage)
+        self._num_written, self._written_at = self._num_shards, now
+
+    def _finish_part(self) -> None:
+        if not self._part.close():
+            return
+        path = self._part.path
+        self._parts.append(StoredBytes(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path)))
+        self._part = self._begin_part()
+
+    def abandon(self) -> None:
+        """Let go of all files; for clean-up after an error."""
+        self._part.abandon()

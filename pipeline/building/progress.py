@@ -1,0 +1,215 @@
+"""How far a build came: a file in the staging folder from which the next run goes on where a killed one stopped.
+
+The file names what is finished (shards, rejects, sources as far as they were read) with sizes and hashes, and a mark: a border between two
+blocks from which the reading goes on. Nothing is believed: whoever finds the file compares all that it names. What is there beside
+it is cleared. Used by the builder only.
+
+The first line is the SHA-256 of the rest, which is JSON. A file that is well hashed and still says what no charmill would have said is not
+believed either.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipeline.dataset.manifest import FILE_KINDS, TRAIN, VALID, ShardEntry, SourceEntry, require_plain_name
+from pipeline.records.quarantine import Reject, is_quarantine, read_rejects
+from pipeline.records.rows import Place
+from pipeline.storage.checksum import sha256_of
+from pipeline.storage.durable import replace_file
+from pipeline.storage.source import Source
+
+PROGRESS = "progress.json"
+PROGRESS_VERSION = 1
+DATASET, SCRATCH = "dataset", "scratch"
+"""The subfolders of a staging folder: what will be published, and provisional label ids."""
+
+_PART = re.compile(r"rejects-([0-9]{6,18})\.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A border between two blocks of rows.
+
+    Attributes:
+        source: The index of the source that the next block comes from.
+        place: Where in it; None for its beginning.
+        rows: How many rows came before, by split.
+        rejects: How many rejects came before.
+    """
+
+    source: int
+    place: Place | None
+    rows: dict[str, int]
+    rejects: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredBytes:
+    """A file, or the beginning of one, as it was.
+
+    Attributes:
+        name: In the staging folder; empty for a source.
+        bytes: How many.
+        sha256: Of them.
+    """
+
+    name: str = ""
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a build has finished.
+
+    Attributes:
+        fingerprint: Of all that determines the result.
+        mark: Where the next run reads on.
+        shards: Of both splits, label ids provisional.
+        labels: By provisional id.
+        sources: Those read to their end.
+        prefix: What was read of the next one.
+        parts: Files of rejects, in order.
+    """
+
+    fingerprint: str
+    mark: Mark
+    shards: list[ShardEntry]
+    labels: list[str]
+    sources: list[SourceEntry]
+    prefix: StoredBytes
+    parts: list[StoredBytes]
+
+    def __post_init__(self) -> None:
+        for shard in self.shards:
+            for kind in FILE_KINDS:
+                require_plain_name(getattr(shard, kind))
+        parts_are_named = all(_PART.fullmatch(part.name) for part in self.parts)
+        shards_are_whole = all(
+            shard.split in {TRAIN, VALID} and shard.bytes.keys() == shard.sha256.keys() == FILE_KINDS.keys()
+            for shard in self.shards
+        )
+        mark_is_known = 0 <= self.mark.source <= len(self.sources) and self.mark.rows.keys() == {TRAIN, VALID}
+        if not (parts_are_named and shards_are_whole and mark_is_known):
+            raise ValueError("no build writes such a progress file")
+
+    def write(self, stage: Path) -> None:
+        """Replace the progress file, durably."""
+        content = json.dumps({"format_version": PROGRESS_VERSION, **asdict(self)}).encode()
+        digest = hashlib.sha256(content).hexdigest().encode()
+        replace_file(stage / PROGRESS, lambda file: file.write(digest + b"\n" + content))
+
+    def shard_files(self, stage: Path) -> Iterator[tuple[Path, StoredBytes]]:
+        """The files of the finished shards, and how they were."""
+        for shard in self.shards:
+            for kind, size in shard.bytes.items():
+                folder = stage / (SCRATCH if kind == "labels" else DATASET)
+                yield folder / getattr(shard, kind), StoredBytes(bytes=size, sha256=shard.sha256[kind])
+
+    def part_files(self, stage: Path) -> Iterator[tuple[Path, StoredBytes]]:
+        """The files of rejects, and how they were."""
+        return ((stage / part.name, part) for part in self.parts)
+
+    @property
+    def last_part(self) -> int:
+        """The highest number of a file of rejects: the next one must have another name, since this is still read."""
+        return max((int(_PART.sub(r"\1", part.name)) for part in self.parts), default=0)
+
+    def files(self, stage: Path) -> list[Path]:
+        """All that the next run needs in the staging folder."""
+        return [stage / PROGRESS, *(path for path, _ in chain(self.shard_files(stage), self.part_files(stage)))]
+
+    def rejects(self, stage: Path) -> Iterator[list[Reject]]:
+        """The rejects before the mark."""
+        left = self.mark.rejects
+        for path, _ in self.part_files(stage):
+            for rejects in read_rejects(path):
+                yield rejects[:left]
+                left -= len(rejects[:left])
+
+    def fits(self, stage: Path, sources: Sequence[Source]) -> bool:
+        """Whether all that was finished, and all that was read, is still the same to the last byte."""
+        if len(self.sources) >= len(sources):
+            return False
+        if not all(_is_same(path, stored) for path, stored in chain(self.shard_files(stage), self.part_files(stage))):
+            return False
+        if not all(is_quarantine(path) for path, _ in self.part_files(stage)):
+            return False
+        done, current = sources[: len(self.sources)], sources[len(self.sources)]
+        return current.hash_stored(self.prefix.bytes) == self.prefix.sha256 and all(
+            (source.size_bytes, source.hash_stored()) == (entry.bytes, entry.sha256)
+            for source, entry in zip(done, self.sources, strict=True)
+        )
+
+
+def part_name(number: int) -> str:
+    """The name of a file of rejects in the staging folder."""
+    return f"rejects-{number:06d}.parquet"
+
+
+def _is_same(path: Path, stored: StoredBytes) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == stored.bytes and sha256_of(path) == stored.sha256
+    except (OSError, ValueError):  # It cannot be read, or its name is none.
+        return False
+
+
+def read_progress(stage: Path, fingerprint: str) -> Progress | None:
+    """Read what an earlier run left; None where there is nothing, it is damaged or makes no sense, or it was another run."""
+    try:
+        digest, _, content = (stage / PROGRESS).read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        return None
+    try:
+        stored = json.loads(content)
+        if (_typed(int, stored.pop("format_version")), stored["fingerprint"]) != (PROGRESS_VERSION, fingerprint):
+            return None
+        progress: Progress = _typed(Progress, stored)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return progress
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """Rebuild what `dataclasses.asdict` and JSON made of a value of that type; all types are compared, since JSON has its own.
+
+    Raises:
+        TypeError: It is of another type.
+        ValueError: A dataclass has other fields.
+    """
+    of, arguments = get_origin(kind), get_args(kind)
+    if of is UnionType:  # Something or None.
+        return None if value is None else _typed(arguments[0], value)
+    expected = dict if is_dataclass(kind) else of or kind
+    if type(value) is not expected:
+        raise TypeError(f"expected {expected.__name__}, got {type(value).__name__}")
+    if of is list:
+        return [_typed(arguments[0], entry) for entry in value]
+    if of is dict:
+        return {name: _typed(arguments[1], entry) for name, entry in value.items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        if value.keys() != hints.keys():
+            raise ValueError(f"expected {sorted(hints)}, got {sorted(value)}")
+        return kind(**{name: _typed(hint, value[name]) for name, hint in hints.items()})
+    return value
+
+
+def fingerprint_of(content: dict[str, Any]) -> str:
+    """Name a build by all that determines its result, the versions of the libraries that write it included."""
+    versions = {"charmill": version("charmill"), **{of.__name__: of.__version__ for of in (np, pl, pa)}}
+    return hashlib.sha256(json.dumps({**content, "versions": versions}, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,184 @@
+"""The dataset format on one page: what `manifest.json` says, and how it is read back and checked. Anyone may import this.
+
+DIR/
+├── manifest.json            written last; a folder without it is not a dataset
+├── train-00000.codes.npy    uint8 [num_rows, max_length], C order, opened as a memory map
+├── train-00000.labels.npy   uint16 [num_rows], indices into the manifest's `labels`
+├── train-00000.rows.parquet `source` string, `record` int64, `text` string: what the codes were made of, in the same order
+├── valid-...                the same for the held-out rows
+└── quarantine.parquet       only where something was quarantined
+
+Labels are sorted, by number where all of them are whole numbers, so a class has the same id whatever comes first in the file.
+There is no time or host in a manifest, and no path unless two sources share a file name: the same input gives the same bytes.
+
+`encode --append` keeps labels, profile, split and shards as they are, and adds sources, rows to the quarantine, and shards with the next
+numbers, so a short shard may stand in the middle. `source` and `record` name a record for good: a source that comes later under a
+name that is taken is called by the path that was given, and where that is taken too, by the path with `#2`, `#3` and so on.
+
+Version 2 writes the rows without compression, which took as long as all the rest of encoding together. Version 1 is read as it was.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import InputError, MismatchError, UsageError, from_os_error
+from pipeline.text.alphabet import Profile, profile_from_json
+
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, FORMAT_VERSION)
+MANIFEST = "manifest.json"
+QUARANTINE = "quarantine.parquet"
+TRAIN, VALID = "train", "valid"
+FILE_KINDS = {"codes": "codes.npy", "labels": "labels.npy", "rows": "rows.parquet"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceEntry:
+    """One input: its stored size and hash, and the law's three numbers."""
+
+    name: str
+    bytes: int
+    sha256: str
+    rows_in: int
+    rows: int
+    quarantined: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitEntry:
+    """How rows were dealt to training and held-out: ``hash`` or ``random``."""
+
+    method: str
+    valid_fraction: float
+    seed: int
+    stratify: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardEntry:
+    """One shard: its three files by name, and the size and SHA-256 of each by kind."""
+
+    split: str
+    codes: str
+    labels: str
+    rows: str
+    num_rows: int
+    bytes: dict[str, int]
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a dataset consists of."""
+
+    profile: Profile
+    labels: list[str]
+    split: SplitEntry
+    sources: list[SourceEntry]
+    shards: list[ShardEntry]
+    format_version: int = FORMAT_VERSION
+
+    def num_rows(self, split: str) -> int:
+        """Rows of `TRAIN` or `VALID`."""
+        return sum(shard.num_rows for shard in self.shards if shard.split == split)
+
+    @property
+    def file_names(self) -> set[str]:
+        """Every file that the dataset may consist of."""
+        return {MANIFEST, QUARANTINE, *(getattr(shard, kind) for shard in self.shards for kind in FILE_KINDS)}
+
+    @property
+    def num_quarantined(self) -> int:
+        """Records that did not become rows."""
+        return sum(source.quarantined for source in self.sources)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `manifest.json`."""
+        rows_in = sum(source.rows_in for source in self.sources)
+        rows_quarantined = self.num_quarantined
+        return {
+            "format_version": self.format_version,
+            "profile": self.profile.to_json(),
+            "labels": self.labels,
+            "rows_in": rows_in,
+            "rows_out": rows_in - rows_quarantined,
+            "rows_quarantined": rows_quarantined,
+            "split": asdict(self.split),
+            "sources": [asdict(source) for source in self.sources],
+            "shards": [asdict(shard) for shard in self.shards],
+        }
+
+    def to_bytes(self) -> bytes:
+        """The bytes of `manifest.json`."""
+        return (json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that name this dataset's content."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of a dataset.
+
+    Raises:
+        UsageError: The folder is not a dataset.
+        InputError: The manifest is damaged.
+        MismatchError: Another format version, or a profile that this charmill encodes otherwise.
+    """
+    path = folder / MANIFEST
+    if folder.is_dir() and not path.exists():
+        raise UsageError(
+            f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with python -m jobs.encode", path=folder
+        )
+    try:
+        content = json.loads(path.read_bytes())
+        version = content["format_version"]
+    except OSError as error:
+        raise from_os_error(error, "read", path) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if version not in READABLE_VERSIONS:
+        raise MismatchError(
+            f"{path}: format_version is {version}, expected {FORMAT_VERSION}; encode the CSVs again with python -m jobs.encode",
+            path=path,
+        )
+    try:
+        manifest = Manifest(
+            profile=profile_from_json(content["profile"], str(folder)),
+            labels=[str(label) for label in content["labels"]],
+            split=entry_from_json(SplitEntry, content["split"]),
+            sources=[entry_from_json(SourceEntry, source) for source in content["sources"]],
+            shards=[entry_from_json(ShardEntry, shard) for shard in content["shards"]],
+            format_version=version,
+        )
+        for name in manifest.file_names:
+            require_plain_name(name)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    return manifest
+
+
+T = TypeVar("T", SplitEntry, SourceEntry, ShardEntry)
+
+
+def entry_from_json(kind: type[T], content: dict[str, Any]) -> T:
+    """Rebuild an entry from what `dataclasses.asdict` made of it."""
+    return kind(**{field.name: content[field.name] for field in fields(kind)})
+
+
+def require_plain_name(name: str) -> None:
+    """Refuse a name that leads out of the folder it is in.
+
+    Raises:
+        ValueError: It does.
+    """
+    if Path(name).name != name or name in {"", ".", ".."}:
+        raise ValueError(f"the file name {name!r} leaves the folder")
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: it is damaged ({type(error).__name__}: {error}); encode the CSVs again", path=path)

@@ -1,0 +1,46 @@
+"""The law of the house: rows in = rows out + rows quarantined, and the share that may be quarantined."""
+
+from collections.abc import Mapping
+
+from pipeline.errors import InputError, LawError
+
+
+def describe_reasons(reasons: Mapping[str, int]) -> str:
+    """The reasons with their counts, most frequent first, as in ``blank_text 3, bad_quote 1``."""
+    return ", ".join(
+        f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    )
+
+
+def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) -> None:
+    """Hold the law of the house: rows in = rows out + rows quarantined.
+
+    Raises:
+        LawError: They differ; nothing may be published.
+    """
+    if rows_in != rows_out + rows_quarantined:
+        raise LawError(
+            f"{where}: {rows_in:,} rows came in, but {rows_out:,} + {rows_quarantined:,} went out or to quarantine; "
+            "nothing was published; this is a defect of charmill, please report it with the file"
+        )
+
+
+def check_share(where: str, rows_in: int, reasons: Mapping[str, int], max_quarantined: float) -> None:
+    """Refuse to publish when too many records were quarantined.
+
+    Args:
+        where: What the message calls the input.
+        rows_in: Records that came in.
+        reasons: Quarantined records by reason.
+        max_quarantined: The fraction that is allowed.
+
+    Raises:
+        InputError: The share is above max_quarantined.
+    """
+    num_rows = sum(reasons.values())
+    if rows_in and num_rows / rows_in > max_quarantined:
+        raise InputError(
+            f"{where}: {num_rows:,} of {rows_in:,} records are malformed or blank ({describe_reasons(reasons)}), "
+            f"more than --max-quarantined {max_quarantined:g}; nothing was published; "
+            "look at the quarantine, or check --columns, --delimiter and --encoding"
+        )

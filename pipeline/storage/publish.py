@@ -1,0 +1,82 @@
+"""Atomic publishing: outputs are built in a hidden staging folder beside their target and appear there whole or not at all.
+
+A staging folder has a fixed name, `.NAME.partial`, and a lock. Whatever a killed job left in it is cleared by the next one, unless that
+can go on from there, and two jobs that want the same target cannot mix: the second is told that the lock is held.
+"""
+
+import ctypes
+import errno
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.storage.durable import sync_folder
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+def publish_file(staged: Path, target: Path) -> None:
+    """Move a finished, fsynced file to its target, replacing what is there, durably."""
+    target = Path(os.path.realpath(target))
+    staged.replace(target)
+    sync_folder(target.parent)
+
+
+def publish_folder(staged: Path, target: Path) -> None:
+    """Move a finished folder, its files fsynced, to its target, replacing what is there, durably.
+
+    Where a folder is replaced, the two change places in one step on Linux. Elsewhere there is a moment between two renames in which
+    neither is there; the old one is then still beside its place, as `.NAME.old`.
+    """
+    target = Path(os.path.realpath(target))
+    sync_folder(staged)
+    if not target.exists() or not any(target.iterdir()):
+        staged.replace(target)
+    elif not _exchange(staged, target):
+        old = target.with_name(f".{target.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        target.replace(old)
+        try:
+            staged.replace(target)
+        except OSError:
+            old.replace(target)
+            raise
+        shutil.rmtree(old)
+    sync_folder(target.parent)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Let two names change places in one step; False where the system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    if libc.renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.EINVAL, errno.ENOSYS}:
+        return False
+    raise OSError(number, os.strerror(number), str(b))
+
+
+def require_new_file(target: Path, *, overwrite: bool, flag: str = "--out") -> None:
+    """Refuse to replace a file unasked.
+
+    Args:
+        target: The file.
+        overwrite: It may be replaced.
+        flag: What named it.
+
+    Raises:
+        UsageError: The target is a folder, or exists and overwrite is off.
+    """
+    if target.is_dir():
+        raise UsageError(f"{target}: it is a folder; name a file", path=target)
+    if target.exists() and not overwrite:
+        raise UsageError(
+            f"{target}: it exists already; name another {flag}, or add --overwrite to replace it", path=target
+        )

@@ -1,0 +1,10 @@
+"""What the models of a benchmark cost."""
+
+from jobs.bench.models import count_flops
+from model.architectures.charcnn.config import CharCnnConfig
+from pipeline.text.alphabet import get_profile
+
+
+def test_the_operations_of_the_articles_network() -> None:
+    by_hand = 64 * (28 * 3 * 32 + 32 * 3 * 28) + 64 * 28 * 64 + 64 * 4
+    assert count_flops(CharCnnConfig(), get_profile("seed", 0), 4) == 2 * by_hand

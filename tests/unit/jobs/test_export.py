@@ -1,0 +1,297 @@
+"""The export job as a command, and what a server finds in its file; that it computes the same is in properties/test_export.py."""
+
+import json
+import resource
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import polars as pl
+import pytest
+
+from model.architectures import onnx_graph
+from model.architectures.ngram import onnx as onnx_ngram
+from model.engines.folded import FoldedPredictor
+from model.export.onnx_file import build_onnx
+from model.export.trial import trial_codes
+from model.export.verify import MAX_BATCH_CODES, VerificationError, _batches, max_difference
+from pipeline.storage.staging import staging
+from pipeline.text.alphabet import PROFILES, get_profile, profile_from_json
+from pipeline.text.encoder import Encoder, to_strings
+from tests.commands import ROOT, call, call_here, environment, files_in, python
+from tests.datasets import make_csv, random_model, shared_run
+from tests.properties.test_predictors import CHARCNN, NGRAM
+from tests.unit.jobs.cli.test_command import HIDE_TORCH
+
+Capsys = pytest.CaptureFixture[str]
+
+TEXTS = [
+    "",
+    " ",
+    "Wall St. Bears Claw Back",
+    "  a\t\tb  ",
+    "\u212aelvin \u0130 \u00c9t\u00e9 42!",
+    "x" * 300,
+    "na\u00efve caf\u00e9" * 30,
+]
+
+
+def export(capsys: Capsys, *tokens: object) -> dict[str, Any]:
+    done = call_here(capsys, "export", *tokens, "--json")
+    assert (done.code, done.said) == (0, []), done.err
+    return done.report
+
+
+@pytest.mark.parametrize("arch", ["charcnn", "ngram"])
+def test_the_report_says_what_was_written_and_how_close_it_is(arch: str, tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "new" / "model.onnx"
+    report = export(capsys, shared_run(arch), "--onnx", out)
+    assert report["outputs"] == [str(out)]
+    assert report["bytes"] == out.stat().st_size
+    assert 0 < report["max_difference"] <= 1e-5
+    assert report["rows_verified"] > 1000
+    assert report["opset"] == 18
+    assert report["seconds"] > 0
+    assert [path.name for path in out.parent.iterdir()] == ["model.onnx"]
+    done = call_here(capsys, "export", shared_run(arch), "--onnx", out, "--overwrite")
+    assert done.code == 0
+    assert report["model"] in done.out
+    assert "from the folded engine's probabilities" in done.out
+
+
+@pytest.mark.parametrize("arch", ["charcnn", "lstm", "ngram"])
+def test_serving_the_file_as_the_readme_does_predicts_what_score_does(
+    arch: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    csv, out, scores = make_csv(tmp_path / "in.csv", 80), tmp_path / "model.onnx", tmp_path / "scores.parquet"
+    export(capsys, shared_run(arch), "--onnx", out)
+    flags = ["--run", shared_run(arch), "--out", scores, "--text", "title", "--engine", "folded"]
+    assert call_here(capsys, "score", csv, *flags).code == 0
+
+    session = onnxruntime.InferenceSession(out)
+    about = session.get_modelmeta().custom_metadata_map
+    labels = json.loads(about["labels"])
+    encoder = Encoder(profile_from_json(json.loads(about["profile"]), str(out)))
+    titles = pl.read_csv(csv)["title"]
+    (probabilities,) = session.run(["probabilities"], {"codes": encoder.encode(to_strings(titles))})
+
+    expected = pl.read_parquet(scores)
+    assert [labels[k] for k in probabilities.argmax(axis=1)] == expected["prediction"].to_list()
+    np.testing.assert_allclose(probabilities.max(axis=1), expected["confidence"].to_numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("max_length", [5, 70])
+def test_the_metadata_is_enough_to_encode_without_charmill(name: str, max_length: int) -> None:
+    model, weights = random_model(NGRAM, get_profile(name, max_length))
+    proto = onnx.load_from_string(build_onnx(model, weights))
+    about = {entry.key: entry.value for entry in proto.metadata_props}
+    profile = json.loads(about["profile"])
+    rows = []
+    for text in TEXTS:
+        if profile["cleaning"] == "none":
+            codes = list(text.encode())
+        else:
+            known = "".join(character if character in profile["alphabet"] else " " for character in text.lower())
+            codes = [profile["alphabet"].index(c) for c in " ".join(known.split()) + profile["suffix"]]
+        codes = codes[: profile["max_length"]]
+        rows.append(codes + [profile["fill"]] * (profile["max_length"] - len(codes)))
+    assert rows == Encoder(model.profile).encode(to_strings(pl.Series(TEXTS))).tolist()
+    assert profile["fingerprint"] == model.profile.fingerprint
+    for said in (str(max_length), f"with {profile['fill']}", repr(profile["suffix"]) if profile["suffix"] else name):
+        assert said in proto.graph.input[0].doc_string
+        assert said in proto.doc_string
+
+
+def test_the_metadata_names_classes_model_and_version() -> None:
+    model, weights = random_model(CHARCNN, get_profile("seed"), num_classes=3)
+    proto = onnx.load_from_string(build_onnx(model, weights))
+    about = {entry.key: entry.value for entry in proto.metadata_props}
+    assert json.loads(about["labels"]) == model.labels
+    assert json.loads(about["architecture"])["name"] == "charcnn"
+    assert about["model_fingerprint"] == model.fingerprint
+    assert about["dataset_fingerprint"] == model.dataset_fingerprint
+    assert about["charmill_version"] == proto.producer_version
+    assert (proto.ir_version, proto.opset_import[0].version) == (8, 18)
+    assert not {*(value.name for value in proto.graph.initializer)} - {
+        name for node in proto.graph.node for name in node.input
+    }
+
+
+@pytest.mark.parametrize("arch", ["charcnn", "lstm", "ngram"])
+def test_the_bytes_are_the_same_without_torch_and_in_another_process(arch: str, tmp_path: Path, capsys: Capsys) -> None:
+    here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
+    export(capsys, shared_run(arch), "--onnx", here)
+    done = call("export", shared_run(arch), "--onnx", there, "--json", prelude=HIDE_TORCH, env={"PYTHONHASHSEED": "7"})
+    assert (done.code, done.said) == (0, []), done.err
+    assert here.read_bytes() == there.read_bytes()
+
+
+@pytest.mark.parametrize("names", [["onnx"], ["onnxruntime"], ["onnx", "onnxruntime"]])
+def test_what_is_not_installed_is_named(
+    names: list[str], tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.export.find_spec", lambda name: None if name in names else find_spec(name))
+    done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path / "model.onnx")
+    assert done.code == 69
+    assert f"exporting needs {', '.join(names)}: pip install '.[export]'" in done.error
+
+
+def test_a_run_that_is_none_is_refused(tmp_path: Path, capsys: Capsys) -> None:
+    for run in (tmp_path / "nowhere", tmp_path):
+        done = call_here(capsys, "export", run, "--onnx", tmp_path / "model.onnx")
+        assert done.code == 2
+        assert str(run) in done.error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing"])
+def test_corrupt_weights_are_refused(damage: str, tmp_path: Path, capsys: Capsys) -> None:
+    run = Path(shutil.copytree(shared_run(), tmp_path / "run"))
+    path = run / "model.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] if damage == "cut" else data[:-1] + bytes([data[-1] ^ 1]))
+    if damage == "missing":
+        path.unlink()
+    done = call_here(capsys, "export", run, "--onnx", tmp_path / "model.onnx")
+    assert done.code == 65
+    assert "model.safetensors: the model" in done.error
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_is_in_the_place_stays_there_unless_it_may_be_replaced(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"mine")
+    done = call_here(capsys, "export", shared_run(), "--onnx", out)
+    assert done.code == 2
+    assert f"{out}: it exists already; name another --onnx, or add --overwrite" in done.error
+    assert files_in(tmp_path) == {"model.onnx": b"mine"}
+    done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path, "--overwrite")
+    assert done.code == 2
+    assert f"{tmp_path}: it is a folder" in done.error
+    done = call_here(capsys, "export", shared_run(), "--onnx", out / "below.onnx")
+    assert done.code == 2
+    export(capsys, shared_run(), "--onnx", out, "--overwrite")
+    assert out.stat().st_size > 10_000
+
+
+def test_a_file_may_have_any_name_and_be_a_link(tmp_path: Path, capsys: Capsys) -> None:
+    out, link = tmp_path / "mod\u00e8le \u6a21\udc80.onnx", tmp_path / "link.onnx"
+    link.symlink_to(out)
+    assert call_here(capsys, "export", shared_run(), "--onnx", link).code == 0
+    assert link.is_symlink()
+    onnx.checker.check_model(out.read_bytes(), full_check=True)
+
+
+def test_two_do_not_write_one_file(tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "model.onnx"
+    with staging(out):
+        done = call_here(capsys, "export", shared_run(), "--onnx", out)
+    assert done.code == 75
+    assert "another charmill process is writing it" in done.error
+    assert not out.exists()
+
+
+def test_no_space_is_temporary_and_publishes_nothing(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE stands in for a full disk."""
+    limit = 5_000
+    done = subprocess.run(
+        [*python("export"), str(shared_run()), "--onnx", str(tmp_path / "model.onnx"), "--threads", "1"],
+        capture_output=True,
+        env=environment({"NUMBA_DISABLE_PERFORMANCE_WARNINGS": "1"}),
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 75, done.stderr
+    assert b"File too large; free some space" in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_beyond_what_one_file_holds_are_refused(
+    tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_graph, "MAX_WEIGHT_BYTES", 5_000)
+    done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path / "model.onnx")
+    assert done.code == 65
+    assert "one ONNX file holds 5,000; train a smaller network" in done.error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["BASE", "INVERSE", "SALT", "MULTIPLIER_1", "MULTIPLIER_2", "PAIR_FACTOR", "WORD_SALT", "PAIR_SALT"]
+)
+def test_a_file_that_computes_something_else_is_not_published(
+    name: str, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"the one before")
+    monkeypatch.setattr(onnx_ngram, name, getattr(onnx_ngram, name) + 2)
+    done = call_here(capsys, "export", shared_run(), "--onnx", out, "--overwrite")
+    assert done.code == 70
+    assert f"{out}: the ONNX file's probabilities differ from the folded engine's by" in done.error
+    assert files_in(tmp_path) == {"model.onnx": b"the one before"}
+
+
+def test_a_file_that_is_no_onnx_is_not_published(
+    tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.export.onnx_file.OPSET", 17)  # Without BitwiseXor.
+    done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path / "model.onnx")
+    assert done.code == 70
+    assert "the ONNX file does not run, so it was not published" in done.error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_numbers_is_bad_input(tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FoldedPredictor, "predict", lambda _, codes: np.full((len(codes), 3), np.nan, np.float32))
+    done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path / "model.onnx")
+    assert done.code == 65
+    assert "no numbers" in done.error
+
+
+@pytest.mark.parametrize("max_length", [1, 64, 300, 3000])
+def test_verification_sees_every_row_twice_and_bounds_the_batches(max_length: int) -> None:
+    seen = np.zeros(900, int)
+    sizes = set()
+    for rows in _batches(900, max_length):
+        seen[rows] += 1
+        sizes.add(rows.stop - rows.start)
+    assert (seen == 2).all()
+    assert {1, 2, 7} < sizes
+    assert max(sizes) == min(900, MAX_BATCH_CODES // max_length)
+
+
+@pytest.mark.parametrize("wrong", ["numbers", "classes", "codes"])
+def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> None:
+    profile = get_profile("seed", 9)
+    model, weights = random_model(CHARCNN, profile)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(build_onnx(model, weights))
+    predictor, codes = FoldedPredictor(model, weights, num_threads=1), trial_codes(profile)
+    seen: list[tuple[int, int]] = []
+    arguments: dict[str, Any] = {
+        "where": "m.onnx",
+        "num_threads": 1,
+        "on_rows": lambda done, total: seen.append((done, total)),
+    }
+    assert max_difference(path, predictor, codes, **arguments) <= 1e-5
+    assert seen[-1] == (2 * len(codes), 2 * len(codes))
+    assert len(seen) > 5
+    assert seen == sorted(seen)
+    if wrong == "numbers":
+        broken = {name: array.copy() for name, array in weights.items()}
+        broken["linear_2.bias"][0] = np.nan
+        path.write_bytes(build_onnx(model, broken))
+    elif wrong == "classes":
+        predictor = FoldedPredictor(*random_model(CHARCNN, profile, num_classes=1), num_threads=1)
+    else:
+        path.write_bytes(build_onnx(*random_model(CHARCNN, get_profile("seed", 10))))
+    with pytest.raises(VerificationError, match=r"^m\.onnx: .*not published"):
+        max_difference(path, predictor, codes, **arguments)

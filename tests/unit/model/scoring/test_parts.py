@@ -1,0 +1,102 @@
+"""Parts survive in a list that somebody keeps; from any of them scoring goes on, and ends with the bytes of one that was never stopped."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.engines.load import load_predictor
+from model.runs.model_file import read_model
+from model.scoring.options import ScoreOptions
+from model.scoring.part_writer import ScoreReport
+from model.scoring.parts import COUNTS, Part, PartFolder, part_from_json
+from model.scoring.scorer import Scorer
+from pipeline.formats.csv import scanner
+from pipeline.formats.csv.reader import CsvFormat
+from pipeline.storage.source import Source
+from tests.datasets import make_csv, shared_run
+
+
+class Journal:
+    def __init__(self, parts: list[Part]) -> None:
+        self.parts = parts
+
+    def add(self, part: Part) -> None:
+        self.parts.append(part_from_json(json.loads(json.dumps(part.to_json()))))
+
+
+@pytest.fixture
+def csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(scanner, "BLOCK_RECORDS", 7)
+    path = make_csv(tmp_path / "in.csv", 200)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\nbad\n", 20))
+    return path
+
+
+def _scorer(**options: object) -> Scorer:
+    model = read_model(shared_run())
+    predictor = load_predictor(shared_run(), model, engine="folded", device="auto", num_threads=1)
+    csv_format = CsvFormat(text=["title"], keep=["title"], label="label", labels=model.labels)
+    return Scorer(
+        model,
+        predictor,
+        ScoreOptions(csv_format=csv_format, probabilities=True, min_confidence=0.5),
+        num_threads=1,
+        part_bytes=1500,
+    )
+
+
+def _folder(path: Path) -> PartFolder:
+    path.mkdir(exist_ok=True)
+    return PartFolder(path)
+
+
+def _score(csv: Path, folder: Path, journal: Journal | None) -> tuple[bytes, bytes, ScoreReport]:
+    written = _scorer().write(Source(str(csv), csv.name), _folder(folder), lambda _: None, journal)
+    assert written.quarantine is not None
+    return written.scores.read_bytes(), written.quarantine.read_bytes(), written.report
+
+
+def test_goes_on_behind_every_part(csv: Path, tmp_path: Path) -> None:
+    scores, quarantine, report = _score(csv, tmp_path / "whole", None)
+    assert (report.rows_in, report.rows_scored, report.rows_quarantined, report.rows_reused) == (220, 200, 20, 0)
+    journal = Journal([])
+    folder = tmp_path / "parts"
+    again = _score(csv, folder, journal)
+    assert again == (scores, quarantine, report)
+    finished = list(journal.parts)
+    assert len(finished) >= 4
+    for number in range(1, len(finished) + 1):
+        once_more = _score(csv, folder, Journal(finished[:number]))
+        reused = sum(part.counts["rows_in"] for part in finished[:number])
+        assert once_more == (scores, quarantine, replace(report, rows_reused=reused))
+
+
+def test_a_part_that_was_touched_is_not_whole(csv: Path, tmp_path: Path) -> None:
+    journal = Journal([])
+    _score(csv, tmp_path / "parts", journal)
+    folder = _folder(tmp_path / "parts")
+    part = next(part for part in journal.parts if part.quarantine is not None)
+    assert folder.is_whole(part)
+    path = tmp_path / "parts" / part.scores.name
+    data = path.read_bytes()
+    for wrong in (data[:-1], data[:-5] + bytes([data[-5] ^ 1]) + data[-4:], None):
+        path.unlink() if wrong is None else path.write_bytes(wrong)
+        assert not folder.is_whole(part)
+    path.write_bytes(data)
+    assert folder.is_whole(part)
+    assert part.quarantine is not None
+    (tmp_path / "parts" / part.quarantine.name).unlink()
+    assert not folder.is_whole(part)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b"])
+def test_a_part_cannot_name_a_file_elsewhere(csv: Path, tmp_path: Path, name: str) -> None:
+    journal = Journal([])
+    _score(csv, tmp_path / "parts", journal)
+    content = journal.parts[0].to_json()
+    assert set(content["counts"]) == set(COUNTS)
+    content["scores"]["name"] = name
+    with pytest.raises(ValueError, match="leaves the folder"):
+        part_from_json(content)
