@@ -61,7 +61,7 @@ def _figure(value: Any) -> str:
 
 @contextmanager
 def metered(form: str, title: str, total: float) -> Iterator[Meter]:
-    """Show a live bar on a terminal, and a log line every few seconds otherwise.
+    """Show a live bar on a terminal, and a log line every few seconds otherwise; ``partial(metered, form)`` opens the meters of a job.
 
     Args:
         form: Of the log lines.
