@@ -1,31 +1,23 @@
-"""What a training tells when it is done, for a machine and for a person. For jobs.train only."""
+"""What a training tells, for a machine and for a person: its layers before it begins, its figures when it is done."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.cli.console import columns, table
 from model.runs.evaluation import Layer
-from pipeline.execution.meter import Meter
 
 if TYPE_CHECKING:
-    from model.runs.evaluation import RunEvaluation
-    from model.training.loop import Trained
-    from model.training.recipe import TrainConfig
+    from model.training.run import TrainedRun
+    from pipeline.execution.meter import Meter
 
 
 MANY_CUT = 0.02
 """From this share of rows on, a reader is told that texts are cut."""
 
 
-def make_report(resolved: "TrainConfig", trained: "Trained", evaluation: "RunEvaluation") -> dict[str, Any]:
-    """The report as values.
-
-    Args:
-        resolved: The configuration.
-        trained: The training.
-        evaluation: Of the network that was published.
-    """
+def make_report(run: "TrainedRun") -> dict[str, Any]:
+    """The report as values."""
+    trained, evaluation = run.trained, run.evaluation
     baseline, seen = evaluation.baseline, evaluation.seen
     line = trained.history[trained.epoch]
     return {
@@ -42,8 +34,8 @@ def make_report(resolved: "TrainConfig", trained: "Trained", evaluation: "RunEva
         "train_accuracy": line["train_accuracy"],
         "train_loss": line["train_loss"],
         "batch_accuracy": line["batch_accuracy"],
-        "recipe": resolved.recipe,
-        "arch": resolved.arch,
+        "recipe": run.config.recipe,
+        "arch": run.config.arch,
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch + 1,
         "weights_epoch": trained.epoch + 1,
@@ -56,6 +48,8 @@ def make_report(resolved: "TrainConfig", trained: "Trained", evaluation: "RunEva
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
+    from jobs.cli.console import table
+
     seen, baseline = report["valid_rows_seen"], report.get("baseline")
     unseen = report["valid_accuracy_unseen"]
     return table(
@@ -100,14 +94,16 @@ def _threshold(target: dict[str, Any]) -> str:
     return f"--min-confidence {reached['min_confidence']:.7g} keeps {reached['coverage']:.1%} of rows"
 
 
-def say_layers(meter: Meter, layers: Sequence[Layer], *, form: Literal["text", "json"]) -> None:
+def say_layers(meter: "Meter", layers: Sequence[Layer], *, form: Literal["text", "json"]) -> None:
     """Write a network's layers beside the progress.
 
     Args:
         meter: Where to.
-        layers: Of `model.summary.summarise`, at least one.
+        layers: At least one.
         form: ``text`` for a table, ``json`` for an object a layer.
     """
+    from jobs.cli.console import columns
+
     total = Layer(name="total", kind="", shape="", parameters=sum(layer.parameters for layer in layers))
     rows = [asdict(layer) for layer in (*layers, total)]
     if form == "json":

@@ -12,14 +12,15 @@ from pipeline.building.builder import BuildConfig, DatasetBuilder
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.dataset.manifest import Manifest, SplitEntry
 from pipeline.dataset.shards import ROWS_SCHEMA, LabelIds
-from pipeline.formats.csv.reader import CsvFormat
+from pipeline.formats.opening import Formats
+from pipeline.records.wanted import Wanted
 from pipeline.storage.source import find_sources
 from pipeline.text.alphabet import PROFILES, Codes, get_profile
 
 HASH = SplitEntry(method="hash", valid_fraction=0.25, seed=828, stratify=False)
 RANDOM = replace(HASH, method="random")
 CONFIG = BuildConfig(
-    csv_format=CsvFormat(label="label"),
+    wanted=Wanted(label="label"),
     profile=get_profile("seed", 8),
     split=HASH,
     shard_rows=10,
@@ -28,10 +29,12 @@ CONFIG = BuildConfig(
 )
 
 
-def build(folder: Path, sources: Sequence[Path], **changes: Any) -> tuple[Path, Manifest]:
+def build(
+    folder: Path, sources: Sequence[Path], formats: Formats | None = None, **changes: Any
+) -> tuple[Path, Manifest]:
     """A dataset of CSVs: its folder, and its manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    builder = DatasetBuilder(replace(CONFIG, **changes), folder)
+    builder = DatasetBuilder(replace(CONFIG, **changes), formats or Formats(), folder)
     for source in find_sources([str(source) for source in sources]):
         builder.read(source, lambda _: None)
     manifest = builder.finish()

@@ -2,16 +2,18 @@
 
 import io
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.formats.csv.reader import CsvFormat, CsvReader
+from pipeline.formats.csv.csv_format import CsvFormat
+from pipeline.formats.csv.reader import CsvReader
 from pipeline.formats.csv.scan_kernel import LINE, START
 from pipeline.formats.csv.scanner import RecordScanner
 from pipeline.records.quarantine import Reject
+from pipeline.records.wanted import Wanted
 from pipeline.storage.source import ByteStream, Source
 
 
@@ -45,8 +47,11 @@ def read_stream(stream: ByteStream, num_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def read_source(source: Source, csv_format: CsvFormat, block_bytes: int = 1 << 16) -> Reading:
-    blocks = list(CsvReader(source, csv_format, block_bytes=block_bytes).blocks())
+def read_source(
+    source: Source, wanted: Wanted | None = None, csv_format: CsvFormat | None = None, block_bytes: int = 1 << 16
+) -> Reading:
+    reader = CsvReader(source, wanted or Wanted(), csv_format or CsvFormat(), block_bytes=block_bytes)
+    blocks = [block.rows() for block in reader.scan()]
     return Reading(
         pl.concat([block.frame for block in blocks]) if blocks else pl.DataFrame(schema={"text": pl.String}),
         [reject for block in blocks for reject in block.rejects],
@@ -54,11 +59,17 @@ def read_source(source: Source, csv_format: CsvFormat, block_bytes: int = 1 << 1
     )
 
 
-def read_bytes(data: bytes, block_bytes: int = 1 << 16, **csv_format: Any) -> Reading:
+def split_options(**options: Any) -> tuple[Wanted, CsvFormat]:
+    """What of the options is wanted of rows, and what says how a CSV looks."""
+    of_rows = {field.name for field in fields(Wanted)} & options.keys()
+    return Wanted(**{name: options.pop(name) for name in of_rows}), CsvFormat(**options)
+
+
+def read_bytes(data: bytes, block_bytes: int = 1 << 16, **options: Any) -> Reading:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.csv"
         path.write_bytes(data)
-        return read_source(Source(str(path), "input.csv"), CsvFormat(**csv_format), block_bytes)
+        return read_source(Source(str(path), "input.csv"), *split_options(**options), block_bytes)
 
 
 def scan_bytes(

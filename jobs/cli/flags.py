@@ -1,6 +1,5 @@
 """The flags that every command takes, and how words become values."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter, convert
 
 from pipeline.errors import UsageError
+from pipeline.execution.threads import available_threads
 
 STDIN_TOKEN = "(standard input)"  # cyclopts takes a lone hyphen for an option.
 
@@ -45,11 +45,7 @@ class CommonConfig(ShownConfig):
     @property
     def num_threads(self) -> int:
         """Threads to use, at least 1."""
-        if self.threads:
-            return self.threads
-        if hasattr(os, "sched_getaffinity"):  # Not on macOS; where it is, it knows of containers and taskset.
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return available_threads(self.threads)
 
 
 def convert_token(kind: Any, tokens: Sequence[Any]) -> Any:

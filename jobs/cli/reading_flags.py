@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.formats.csv.reader import CsvFormat
+    from pipeline.formats.opening import Formats
+    from pipeline.records.wanted import Wanted
 
 
 @Parameter(name="*")
@@ -34,24 +35,32 @@ class ReadingConfig:
         if not 0 <= self.max_quarantined <= 1:
             raise UsageError(f"--max-quarantined {self.max_quarantined:g}: expected a fraction from 0 to 1")
 
-    def csv_format(self, *, label: str, keep: str = "", labels: tuple[str, ...] = ()) -> "CsvFormat":
-        """What the reader needs to know.
+    def wanted(self, *, label: str, keep: str = "") -> "Wanted":
+        """The columns that make a row.
 
         Raises:
             UsageError: A flag makes no sense.
         """
-        from pipeline.formats.csv.reader import CsvFormat
+        from pipeline.records.wanted import Wanted
 
-        return CsvFormat(
-            text=split_names(self.text),
-            label=label,
-            keep=split_names(keep),
+        return Wanted(text=split_names(self.text), label=label, keep=split_names(keep))
+
+    def formats(self) -> "Formats":
+        """How the inputs are read.
+
+        Raises:
+            UsageError: A flag makes no sense.
+        """
+        from pipeline.formats.csv.csv_format import CsvFormat
+        from pipeline.formats.opening import Formats
+
+        csv_format = CsvFormat(
             columns=split_names(self.columns),
             delimiter={"tab": "\t", "\\t": "\t"}.get(self.delimiter, self.delimiter),
             encoding=self.encoding,
             max_record_bytes=self.max_record_bytes,
-            labels=labels,
         )
+        return Formats(csv=csv_format)
 
 
 def split_names(names: str) -> tuple[str, ...]:

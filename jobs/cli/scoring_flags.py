@@ -14,7 +14,7 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from model.architectures.trained import Model
     from model.engines.predictor import Predictor
-    from model.scoring.options import ScoreOptions
+    from model.scoring.columns import ScoreOptions
 
 
 @Parameter(name="*")
@@ -39,16 +39,16 @@ class ScoringConfig:
         if self.engine == "folded" and self.device == "cuda":
             raise UsageError("--device cuda goes with --engine torch; the folded engine runs on the CPU")
 
-    def options(self, reading: ReadingConfig, model: "Model") -> "ScoreOptions":
+    def options(self, reading: ReadingConfig) -> "ScoreOptions":
         """What the scorer needs to know.
 
         Raises:
             UsageError: A flag makes no sense.
         """
-        from model.scoring.options import ScoreOptions
+        from model.scoring.columns import ScoreOptions
 
         return ScoreOptions(
-            csv_format=reading.csv_format(label=self.label, keep=self.keep, labels=tuple(model.labels)),
+            wanted=reading.wanted(label=self.label, keep=self.keep),
             probabilities=self.probabilities,
             min_confidence=self.min_confidence,
             max_quarantined=reading.max_quarantined,

@@ -115,7 +115,10 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
         overwrite=config.common.overwrite,
     )
     model = read_model(config.run)
-    config.scoring.options(config.reading, model)  # A flag that makes no sense is found out before anything is written.
+    (
+        config.scoring.options(config.reading),
+        config.reading.formats(),
+    )  # A flag that makes no sense is found out before anything is written.
     if config.metrics is not None:
         require_metrics_file(config.metrics, overwrite=config.common.overwrite)
     options = config.scoring.fingerprint(config.reading)
@@ -143,7 +146,8 @@ def _load(config: DropsJobConfig, model: "Model") -> "Scorer":
 
     num_threads = config.common.num_threads
     predictor = config.scoring.load(config.run, model, num_threads)
-    return Scorer(model, predictor, config.scoring.options(config.reading, model), num_threads=num_threads)
+    options, formats = config.scoring.options(config.reading), config.reading.formats()
+    return Scorer(model, predictor, options, formats, num_threads=num_threads)
 
 
 def _once(drops: "Drops", config: DropsJobConfig, console: _Console) -> None:

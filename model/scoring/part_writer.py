@@ -1,4 +1,4 @@
-"""Writes and counts the scores and the quarantine of a part, or of a whole source. Used by the scorer only. Needs no torch."""
+"""Writes and counts the scores and the quarantine of a part, or of a whole source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from model.scoring.blocks import ScoredBlock
 from model.scoring.parts import COUNTS, Part, PartFolder
 from pipeline.records.quarantine import QuarantineWriter
-from pipeline.records.rows import Place, RowBlock
+from pipeline.records.rows import Place
 from pipeline.storage.parquet import ParquetSink
 
 
@@ -36,16 +37,6 @@ class ScoreReport:
             self.reasons[reason] = self.reasons.get(reason, 0) + count
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Rows with their predictions, of which some are right, or abstained, or both."""
-
-    table: pa.Table
-    num_correct: int
-    num_abstained: int
-    num_abstained_correct: int
-
-
 class PartWriter:
     """The scores and the quarantine of a part, or of all (number None), while they are written."""
 
@@ -61,21 +52,18 @@ class PartWriter:
         self._counts[name] += count
         setattr(report, name, getattr(report, name) + count)
 
-    def reject(self, block: RowBlock, report: ScoreReport) -> None:
-        """Count a block's records and quarantine those that are no rows."""
+    def write(self, block: ScoredBlock, report: ScoreReport) -> None:
+        """Write and count a block: its rows, and the records that are no rows."""
+        self._sink.write(block.table)
+        self.quarantine.write(block.rejects)
         self._count(report, "rows_in", block.num_records)
+        self._count(report, "rows_scored", len(block.table))
         self._count(report, "rows_quarantined", len(block.rejects))
+        self._count(report, "rows_correct", block.num_correct)
+        self._count(report, "rows_abstained", block.num_abstained)
+        self._count(report, "rows_abstained_correct", block.num_abstained_correct)
         for reject in block.rejects:
             report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
-        self.quarantine.write(block.rejects)
-
-    def write(self, scored: Scored, report: ScoreReport) -> None:
-        """Write and count scored rows."""
-        self._sink.write(scored.table)
-        self._count(report, "rows_scored", len(scored.table))
-        self._count(report, "rows_correct", scored.num_correct)
-        self._count(report, "rows_abstained", scored.num_abstained)
-        self._count(report, "rows_abstained_correct", scored.num_abstained_correct)
 
     def copy(self, table: pa.Table) -> None:
         """Write rows that were counted before."""

@@ -1,35 +1,32 @@
-"""Scoring: one source in, one Parquet file of predictions out. The reader and the encoder are those of encoding. Needs no torch."""
+"""Scores a source: one file in, one Parquet file of predictions out. The reader and the encoder are those of encoding."""
 
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.architectures.trained import Model, Probabilities
+from model.architectures.trained import Model
 from model.engines.predictor import Predictor
-from model.scoring.options import ScoreOptions
-from model.scoring.part_writer import PartWriter, Scored, ScoreReport
+from model.scoring.blocks import BlockScorer
+from model.scoring.columns import ScoreOptions
+from model.scoring.part_writer import PartWriter, ScoreReport
 from model.scoring.parts import Part, PartFolder, PartJournal
 from pipeline.errors import InputError
-from pipeline.execution.threads import overlap
-from pipeline.formats.csv.reader import CsvReader, ScannedBlock
+from pipeline.execution.threads import Execute, in_threads
 from pipeline.records.law import check_law, check_share
 from pipeline.records.quarantine import is_quarantine
-from pipeline.records.rows import LABEL, RECORD, TEXT, RowBlock, kept_name
+from pipeline.records.row_reader import RowReaders
 from pipeline.storage.durable import sync_folder
 from pipeline.storage.publish import publish_file
 from pipeline.storage.source import Source
 from pipeline.storage.staging import staging
-from pipeline.text.encoder import Encoder, to_strings
 
 FORMAT_VERSION = 2  # 1 wrote numbers with dictionaries.
 METADATA_KEY = "charmill"
@@ -75,9 +72,11 @@ class Scorer:
     Args:
         model: The model.
         predictor: It, loaded.
-        options: What to write.
+        options: What to write; only the model's labels are known.
+        readers: Make a reader for each source.
         num_threads: So many blocks are encoded and predicted at once.
         part_bytes: A part of a large source ends after the block that reaches so many bytes of text.
+        execute: Scores the blocks; by default in so many threads.
     """
 
     def __init__(
@@ -85,18 +84,21 @@ class Scorer:
         model: Model,
         predictor: Predictor,
         options: ScoreOptions,
+        readers: RowReaders,
         *,
         num_threads: int,
         part_bytes: int = PART_BYTES,
+        execute: Execute | None = None,
     ) -> None:
         self._model = model
-        self._predictor = predictor
-        self._options = options
+        self._engine = predictor.name
+        self._max_quarantined = options.max_quarantined
+        self._wanted = replace(options.wanted, labels=tuple(model.labels))
+        self._readers = readers
         self._part_bytes = part_bytes
-        self._encoder = Encoder(model.profile)
-        self._num_threads = num_threads
-        self._schema = options.schema(len(model.labels))
-        self._labels = pa.array(model.labels, pa.string())
+        self._execute = execute or in_threads(num_threads)
+        self._score_block = BlockScorer(model, predictor, options)
+        self._schema, self._labels = self._score_block.schema, self._score_block.labels
 
     def score(self, source: Source, target: Path, on_block: Callable[[ScoreReport], None]) -> ScoreReport:
         """Score a source into a Parquet file, and its quarantine into another beside it.
@@ -125,7 +127,7 @@ class Scorer:
         """
         report = written.report
         try:
-            check_share(where, report.rows_in, report.reasons, self._options.max_quarantined)
+            check_share(where, report.rows_in, report.reasons, self._max_quarantined)
         except InputError as error:
             kept = failed_quarantine_path(target)
             if written.quarantine is not None:
@@ -166,23 +168,15 @@ class Scorer:
             report.reuse(part)
         output = PartWriter(folder, None if journal is None else len(finished), self._schema)
         start = part_start = finished[-1].end if finished else None
-        reader = CsvReader(source, self._options.csv_format)
-
-        def score(block: ScannedBlock) -> tuple[RowBlock, Scored]:
-            rows = reader.rows(block)
-            return rows, self._predict(rows.frame)
-
+        row_bytes = self._model.profile.max_length
         try:
-            scanned = reader.scan(start)
+            scanned = self._readers.open(source, self._wanted).scan(start)
             with closing(
-                overlap(
-                    scanned, score, lambda block: block.size_bytes(self._model.profile.max_length), self._num_threads
-                )
+                self._execute(scanned, self._score_block, lambda block: block.size_bytes(row_bytes))
             ) as blocks:
-                for block, scored in blocks:
+                for block in blocks:
                     part_start = part_start or block.place
-                    output.reject(block, report)
-                    output.write(scored, report)
+                    output.write(block, report)
                     if journal is not None and block.end.offset - part_start.offset >= self._part_bytes:
                         part_start = block.end
                         finished.append(output.finish(block.end))
@@ -218,30 +212,6 @@ class Scorer:
             raise
         return output
 
-    def _predict(self, frame: pl.DataFrame) -> Scored:
-        probabilities_NK = self._predictor.predict(self._encoder.encode(to_strings(frame[TEXT])))
-        predicted = probabilities_NK.argmax(axis=1)
-        confidence = probabilities_NK.max(axis=1)
-        is_right = np.zeros(len(predicted), np.bool_)
-        abstained = np.zeros(len(predicted), np.bool_)
-        columns: dict[str, Any] = {
-            RECORD: frame[RECORD].to_arrow(),
-            "prediction": pa.DictionaryArray.from_arrays(pa.array(predicted.astype(np.int32)), self._labels),
-            "confidence": pa.array(confidence),
-        }
-        for name in self._options.csv_format.keep:
-            columns[name] = frame[kept_name(name)].to_arrow(compat_level=pl.CompatLevel.oldest())
-        if self._options.csv_format.label:
-            columns[LABEL] = frame[LABEL].to_arrow(compat_level=pl.CompatLevel.oldest())
-            is_right = np.array(self._model.labels, object)[predicted] == frame[LABEL].to_numpy()
-        if self._options.probabilities:
-            columns["probabilities"] = _fixed_size_list(probabilities_NK, self._schema.field("probabilities").type)
-        if self._options.min_confidence is not None:
-            abstained = confidence < np.float32(self._options.min_confidence)
-            columns["abstained"] = pa.array(abstained)
-        table = pa.table([columns[name] for name in self._schema.names], schema=self._schema)
-        return Scored(table, int(is_right.sum()), int(abstained.sum()), int((is_right & abstained).sum()))
-
     def _metadata(self, source: Source, report: ScoreReport) -> dict[str, Any]:
         return {
             "format_version": FORMAT_VERSION,
@@ -251,11 +221,6 @@ class Scorer:
             "source": {"name": source.name, "bytes": source.bytes_read, "sha256": source.sha256},
             "model_fingerprint": self._model.fingerprint,
             "profile_fingerprint": self._model.profile.fingerprint,
-            "engine": self._predictor.name,
+            "engine": self._engine,
             "program_version": version("charmill"),
         }
-
-
-def _fixed_size_list(probabilities_NK: Probabilities, kind: pa.DataType) -> pa.Array:
-    values = pa.array(probabilities_NK.reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(values, type=kind)

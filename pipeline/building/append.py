@@ -1,4 +1,4 @@
-"""Appending: which sources a dataset has not got yet, and how the files of both come together. Used by the builder and the encode job.
+"""Appending: which sources a dataset has not got yet, and how the files of both come together.
 
 A source is in a dataset when its stored bytes are, whatever it is called. The finished shards of the dataset are not written again but
 linked into the staged folder, which then takes the dataset's place whole.
@@ -26,6 +26,7 @@ from pipeline.dataset.manifest import (
 from pipeline.dataset.shards import verify_shards
 from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
 from pipeline.records.quarantine import QuarantineWriter, count_rejects, read_rejects
+from pipeline.records.wanted import Wanted
 from pipeline.storage.durable import sync_folder
 from pipeline.storage.source import Source, as_text
 from pipeline.text.alphabet import Profile, get_profile, require_same_profile
@@ -77,6 +78,10 @@ class Base:
                     path=self.folder,
                 )
         return split
+
+    def known_labels(self, wanted: Wanted) -> Wanted:
+        """What is wanted, with the dataset's labels as those that are known."""
+        return replace(wanted, labels=tuple(self.manifest.labels))
 
     def num_shards(self, split: str) -> int:
         """Shards of a split."""

@@ -1,14 +1,15 @@
-"""Encodes a block of rows: what needs nothing but the block, so that several threads can do it at once. Used by the builder."""
+"""Encodes a block: what needs nothing but the block itself, so that any thread or process can do it."""
 
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from pipeline.building.labels import LocalLabels, local_labels
-from pipeline.building.split import Splitter
+from pipeline.building.split import Arrange
 from pipeline.dataset.shards import ROWS_SCHEMA
 from pipeline.records.quarantine import Reject
-from pipeline.records.rows import LABEL, RECORD, TEXT, Place, RowBlock
+from pipeline.records.row_reader import ScannedBlock
+from pipeline.records.rows import LABEL, RECORD, TEXT, Place
 from pipeline.text.alphabet import Codes
 from pipeline.text.encoder import Encoder, to_strings
 
@@ -36,29 +37,37 @@ class EncodedBlock:
     end: Place
 
 
-def encode_block(block: RowBlock, source: str, encoder: Encoder, splitter: Splitter) -> EncodedBlock:
-    """Encode and arrange rows.
+@dataclass(frozen=True)
+class BlockEncoder:
+    """Makes of a scanned block what the shards take of it; can be pickled.
 
-    Args:
-        block: Clean rows.
-        source: The name of what they come from.
+    Attributes:
+        source: The name of what the blocks come from.
         encoder: For the text.
-        splitter: Says which are held out.
+        arrange: Says which rows are held out.
     """
-    text, record = to_strings(block.frame[TEXT]), block.frame[RECORD].to_numpy()
-    labels = local_labels(block.frame[LABEL])
-    order, num_train = splitter.arrange(text)
-    if order is not None:
-        text, record, labels = text.take(pa.array(order)), record[order], labels.take(order)
-    return EncodedBlock(
-        codes=encoder.encode(text),
-        labels=labels,
-        rows=pa.table(
-            [pa.repeat(pa.scalar(source, pa.string()), len(text)), record, text],
-            schema=ROWS_SCHEMA,
-        ),
-        num_train=num_train,
-        rejects=block.rejects,
-        num_records=block.num_records,
-        end=block.end,
-    )
+
+    source: str
+    encoder: Encoder
+    arrange: Arrange
+
+    def __call__(self, scanned: ScannedBlock) -> EncodedBlock:
+        """Clean, encode and arrange the rows of a block."""
+        block = scanned.rows()
+        text, record = to_strings(block.frame[TEXT]), block.frame[RECORD].to_numpy()
+        labels = local_labels(block.frame[LABEL])
+        order, num_train = self.arrange(text)
+        if order is not None:
+            text, record, labels = text.take(pa.array(order)), record[order], labels.take(order)
+        return EncodedBlock(
+            codes=self.encoder.encode(text),
+            labels=labels,
+            rows=pa.table(
+                [pa.repeat(pa.scalar(self.source, pa.string()), len(text)), record, text],
+                schema=ROWS_SCHEMA,
+            ),
+            num_train=num_train,
+            rejects=block.rejects,
+            num_records=block.num_records,
+            end=block.end,
+        )

@@ -1,4 +1,4 @@
-"""Builds a dataset: sources in, a finished folder out. Used by the encode job, within a staging folder."""
+"""Builds a dataset in a staging folder: sources in, a finished folder out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.building.append import Base, require_same_content
-from pipeline.building.blocks import EncodedBlock, encode_block
+from pipeline.building.blocks import BlockEncoder
 from pipeline.building.journal import Journal
 from pipeline.building.labels import LabelIndex
 from pipeline.building.progress import DATASET, SCRATCH, Mark, Progress, fingerprint_of, read_progress
@@ -23,11 +23,12 @@ from pipeline.dataset.manifest import (
     SplitEntry,
 )
 from pipeline.errors import InputError
-from pipeline.execution.threads import overlap
-from pipeline.formats.csv.reader import CsvFormat, CsvReader, ScannedBlock
+from pipeline.execution.threads import Execute, in_threads
 from pipeline.records.law import check_law, check_share
 from pipeline.records.quarantine import QuarantineWriter
+from pipeline.records.row_reader import RowReaders
 from pipeline.records.rows import Place
+from pipeline.records.wanted import Wanted
 from pipeline.storage.durable import write_durably
 from pipeline.storage.source import Source
 from pipeline.storage.staging import clear_stage
@@ -40,7 +41,7 @@ class BuildConfig:
     """What a dataset is made of.
 
     Attributes:
-        csv_format: How the CSVs look; with a label.
+        wanted: The columns that make a row; with a label, and those that are known where a dataset is added to.
         profile: How text becomes codes.
         split: How rows are held out.
         shard_rows: Rows a shard.
@@ -48,7 +49,7 @@ class BuildConfig:
         num_threads: For encoding.
     """
 
-    csv_format: CsvFormat
+    wanted: Wanted
     profile: Profile
     split: SplitEntry
     shard_rows: int
@@ -71,11 +72,13 @@ class DatasetBuilder:
 
     Args:
         config: What to make.
+        readers: Make a reader for each source.
         folder: A staging folder, empty but for what progress names; the dataset is its subfolder ``dataset``, complete once `finish` has
             returned.
-        base: The dataset to add to; it has the same profile and split, and the csv_format knows its labels.
+        base: The dataset to add to; it has the same profile and split, and its labels are the known ones.
         fingerprint: Of all that determines the result; where empty, no progress is kept.
         progress: What a killed builder with the same fingerprint left, compared already.
+        execute: Encodes the blocks; by default in the config's threads.
 
     Attributes:
         counts: Of the new sources. Where `sources` is not empty from the start, so many need not be read again.
@@ -87,16 +90,20 @@ class DatasetBuilder:
     def __init__(
         self,
         config: BuildConfig,
+        readers: RowReaders,
         folder: Path,
         *,
         base: Base | None = None,
         fingerprint: str = "",
         progress: Progress | None = None,
+        execute: Execute | None = None,
     ) -> None:
         self.folder = folder / DATASET
         self.folder.mkdir(exist_ok=True)
         self.quarantine = QuarantineWriter(folder / QUARANTINE)
         self._config = config
+        self._readers = readers
+        self._execute = execute or in_threads(config.num_threads)
         self._base = base
         self._encoder = Encoder(config.profile)
         known = progress.labels if progress else base.manifest.labels if base else ()
@@ -146,20 +153,10 @@ class DatasetBuilder:
     def _read(self, source: Source, on_block: Callable[[Counts], None]) -> None:
         counts = self.counts
         start, self._start = self._start, None
-        reader = CsvReader(source, self._config.csv_format)
-
-        def encode(block: ScannedBlock) -> EncodedBlock:
-            return encode_block(reader.rows(block), source.name, self._encoder, self._splitter)
-
-        scanned = reader.scan(start)
-        with closing(
-            overlap(
-                scanned,
-                encode,
-                lambda block: block.size_bytes(self._config.profile.max_length),
-                self._config.num_threads,
-            )
-        ) as blocks:
+        encode = BlockEncoder(source.name, self._encoder, self._splitter.arrange)
+        scanned = self._readers.open(source, self._config.wanted).scan(start)
+        row_bytes = self._config.profile.max_length
+        with closing(self._execute(scanned, encode, lambda block: block.size_bytes(row_bytes))) as blocks:
             for block in blocks:
                 label_ids = self._labels.ids(block.labels)
                 self._splitter.write(block.codes, label_ids, block.rows, block.num_train)
@@ -271,13 +268,16 @@ def _check_dataset(where: str, manifest: Manifest, quarantine: QuarantineWriter)
     check_law(where, rows_in, sum(shard.num_rows for shard in manifest.shards), quarantine.num_rows)
 
 
-def start_build(config: BuildConfig, stage: Path, sources: Sequence[Source], base: Base | None) -> DatasetBuilder:
+def start_build(
+    config: BuildConfig, readers: RowReaders, stage: Path, sources: Sequence[Source], base: Base | None
+) -> DatasetBuilder:
     """A builder that goes on where a killed one stopped, if it was to build the same, or else one that starts.
 
     A pipe cannot be read again, and the random split deals rows only at the end; both always start.
 
     Args:
         config: What to make.
+        readers: Make a reader for each source.
         stage: The staging folder, with all that an earlier job may have left in it.
         sources: All that will be read.
         base: The dataset to add to.
@@ -290,7 +290,8 @@ def start_build(config: BuildConfig, stage: Path, sources: Sequence[Source], bas
                 "profile": config.profile.fingerprint,
                 "split": asdict(config.split),
                 "shard_rows": config.shard_rows,
-                "csv_format": asdict(config.csv_format),
+                "wanted": asdict(config.wanted),
+                "reading": readers.describe(),
                 "sources": [(source.path, source.name) for source in sources],
                 "base": base.manifest.fingerprint if base else "",
             }
@@ -299,4 +300,4 @@ def start_build(config: BuildConfig, stage: Path, sources: Sequence[Source], bas
     if progress is not None and not progress.fits(stage, sources):
         progress = None
     clear_stage(stage, progress.files(stage) if progress else ())
-    return DatasetBuilder(config, stage, base=base, fingerprint=fingerprint, progress=progress)
+    return DatasetBuilder(config, readers, stage, base=base, fingerprint=fingerprint, progress=progress)

@@ -1,7 +1,8 @@
 """Which rows are held out: by a hash of their text, which streams, or at random, as the article does with scikit-learn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -28,11 +29,44 @@ class Arrangement(NamedTuple):
     num_train: int
 
 
+Arrange = Callable[[pa.LargeStringArray], Arrangement]
+"""In which order `Splitter.write` wants rows of these texts; can be pickled, and called by several threads at once."""
+
+
+@dataclass(frozen=True)
+class HashArrangement:
+    """Holds out a row when the seeded hash of its text falls below the fraction: the same text is always on the same side.
+
+    Attributes:
+        split: The fraction and the seed.
+    """
+
+    split: SplitEntry
+
+    def __call__(self, text: pa.LargeStringArray) -> Arrangement:
+        """Those to train from first, then those held out, each in input order."""
+        held_out = self.is_held_out(text)
+        train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        return Arrangement(np.concatenate([train, valid]) if len(valid) else None, len(train))
+
+    def is_held_out(self, text: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
+        """Which texts are held out, bool [N]."""
+        hashes = hash_texts(text, self.split.seed)
+        return (hashes >> np.uint64(11)).astype(np.float64) < self.split.valid_fraction * 2.0**53
+
+
+def arrange_as_read(text: pa.LargeStringArray) -> Arrangement:
+    """As rows come, all on one side: the random split makes its order when all are there."""
+    return Arrangement(None, len(text))
+
+
 class Splitter(Protocol):
     """Deals rows to two shard writers."""
 
-    def arrange(self, text: pa.LargeStringArray) -> Arrangement:
-        """In which order `write` wants rows of these texts; may be called by several threads at once."""
+    @property
+    def arrange(self) -> Arrange:
+        """In which order `write` wants rows."""
+        ...
 
     def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:
         """Take arranged rows, as `ShardWriter.write` does, the first num_train to train from."""
@@ -45,7 +79,7 @@ class Splitter(Protocol):
 
 
 class HashSplitter:
-    """Holds out a row when the seeded hash of its text falls below the fraction: the same text is always on the same side.
+    """Deals rows as they come, by a hash of their text.
 
     Args:
         split: The fraction and the seed.
@@ -54,26 +88,15 @@ class HashSplitter:
     """
 
     def __init__(self, split: SplitEntry, train: ShardWriter, valid: ShardWriter) -> None:
-        self._split = split
+        self.arrange = HashArrangement(split)
         self._train = train
         self._valid = valid
-
-    def arrange(self, text: pa.LargeStringArray) -> Arrangement:
-        """Those to train from first, then those held out, each in input order."""
-        held_out = self.is_held_out(text)
-        train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-        return Arrangement(np.concatenate([train, valid]) if len(valid) else None, len(train))
 
     def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:
         """Deal rows at once."""
         for writer, start, stop in ((self._train, 0, num_train), (self._valid, num_train, len(codes_NL))):
             if start < stop:
                 writer.write(codes_NL[start:stop], label_ids[start:stop], rows.slice(start, stop - start))
-
-    def is_held_out(self, text: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
-        """Which texts are held out, bool [N]."""
-        hashes = hash_texts(text, self._split.seed)
-        return (hashes >> np.uint64(11)).astype(np.float64) < self._split.valid_fraction * 2.0**53
 
     def finish(self, labels: Sequence[str]) -> None:
         """Nothing is kept back."""
@@ -99,6 +122,7 @@ class RandomSplitter:
     def __init__(
         self, split: SplitEntry, train: ShardWriter, valid: ShardWriter, folder: Path, profile: Profile
     ) -> None:
+        self.arrange = arrange_as_read
         self._split = split
         self._writers = (train, valid)
         folder.mkdir()
@@ -107,10 +131,6 @@ class RandomSplitter:
         self._label_ids = NpyWriter(self._paths[1], np.uint16, ())
         self._rows_file = self._paths[2].open("wb")
         self._rows = pa.ipc.new_file(self._rows_file, ROWS_SCHEMA)
-
-    def arrange(self, text: pa.LargeStringArray) -> Arrangement:
-        """As they come: the order is made when all are there."""
-        return Arrangement(None, len(text))
 
     def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:  # noqa: ARG002
         """Spool rows."""

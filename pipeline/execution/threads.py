@@ -1,14 +1,16 @@
-"""Lets the stages of a job overlap: one thread makes items, several work on them, and the caller takes the results in order.
+"""Runs the stages of a job side by side: one thread makes items, several work on them, and the caller takes the results in order.
 
 Memory is bounded: no new item is made while too many, or too large ones, are under way.
 """
 
+import os
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,7 +21,34 @@ MAX_BYTES = 64 << 20
 _STOP_SECONDS = 1.0
 
 
-def overlap(
+def available_threads(asked_for: int = 0) -> int:
+    """Threads to use, at least 1: as many as were asked for, or 0 for as many as this process may run at once."""
+    if asked_for:
+        return asked_for
+    if hasattr(os, "sched_getaffinity"):  # Not on macOS; where it is, it knows of containers and taskset.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Execute(Protocol):
+    """Does work on items, wherever: in threads, in processes, on other machines."""
+
+    def __call__(
+        self,
+        items: Generator[Item, None, None],
+        work: Callable[[Item], Result],
+        size_of: Callable[[Item], int],
+    ) -> Generator[Result, None, None]:
+        """Yield `work(item)` of each item, in order; see `map_in_threads`."""
+        ...
+
+
+def in_threads(num_threads: int) -> Execute:
+    """`map_in_threads` with so many threads."""
+    return partial(map_in_threads, num_threads=num_threads)
+
+
+def map_in_threads(
     items: Generator[Item, None, None],
     work: Callable[[Item], Result],
     size_of: Callable[[Item], int],

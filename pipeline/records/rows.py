@@ -1,4 +1,4 @@
-"""Rows and rejects: what every reader makes of records, whatever the format of the file."""
+"""Rows and rejects: what becomes of records, whatever the format of the file that they come from."""
 
 from dataclasses import dataclass, field
 

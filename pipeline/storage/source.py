@@ -14,8 +14,9 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -34,6 +35,28 @@ class ByteStream(Protocol):
         ...
 
 
+@runtime_checkable
+class SkippingStream(ByteStream, Protocol):
+    """A stream that may know a quicker way over bytes than to read them."""
+
+    def skip(self, num_bytes: int, /) -> int:
+        """Pass over bytes; returns over how many, fewer only at the end."""
+        ...
+
+
+def pass_over(stream: ByteStream, num_bytes: int) -> int:
+    """Pass over bytes of a stream, in the quickest way that it has; returns over how many, fewer only at the end."""
+    return stream.skip(num_bytes) if isinstance(stream, SkippingStream) else _read_over(stream, num_bytes)
+
+
+def _read_over(stream: ByteStream, num_bytes: int) -> int:
+    scratch = memoryview(bytearray(min(num_bytes, READ_BYTES)))
+    left = num_bytes
+    while left and (num_read := stream.readinto(scratch[:left])):
+        left -= num_read
+    return num_bytes - left
+
+
 class _Stored(Protocol):
     """An open file."""
 
@@ -41,14 +64,34 @@ class _Stored(Protocol):
 
     def readinto(self, buffer: Any, /) -> int | None: ...
 
+    def seekable(self) -> bool: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+
+@dataclass(frozen=True)
+class HashedPrefix:
+    """The first bytes of a stored file, hashed."""
+
+    num_bytes: int
+    digest: Any
+
 
 class CountingStream(io.RawIOBase):
-    """Counts and hashes what passes, and takes back the first bytes that were looked at. One thread reads, any may ask."""
+    """Counts and hashes what passes, and takes back the first bytes that were looked at. One thread reads, any may ask.
 
-    def __init__(self, stream: _Stored) -> None:
+    Args:
+        stream: What to read.
+        is_hashed: Hash what passes; otherwise bytes that are skipped are not read where the stream can seek.
+        prefix: Bytes that were hashed before; they are not read again to be skipped.
+    """
+
+    def __init__(self, stream: _Stored, *, is_hashed: bool = True, prefix: HashedPrefix | None = None) -> None:
         self._stream = stream
         self._lock = threading.Lock()
         self._digest = hashlib.sha256()
+        self._is_hashed = is_hashed
+        self._prefix = prefix
         self.num_bytes = 0
         self._head = b""
 
@@ -75,8 +118,24 @@ class CountingStream(io.RawIOBase):
             num_read = from_stream
         with self._lock:
             self.num_bytes += num_read
-            self._digest.update(view[:num_read])
+            if self._is_hashed:
+                self._digest.update(view[:num_read])
         return num_read
+
+    def skip(self, num_bytes: int) -> int:
+        """Pass over bytes, which are not read where nobody wants their hash or it is known."""
+        target = self.num_bytes + num_bytes
+        is_known = self._prefix is not None and self._prefix.num_bytes == target
+        if not num_bytes or not (is_known or not self._is_hashed) or not self._stream.seekable():
+            return _read_over(self, num_bytes)
+        passed = min(target, self._stream.seek(0, os.SEEK_END)) - self.num_bytes
+        self._stream.seek(self.num_bytes + passed)
+        self._head = b""
+        with self._lock:
+            self.num_bytes += passed
+            if self._prefix is not None and passed == num_bytes:
+                self._digest = self._prefix.digest.copy()
+        return passed
 
     def passed(self) -> tuple[int, str]:
         """How many bytes were read so far, and their SHA-256, in hexadecimal."""
@@ -91,12 +150,15 @@ class Source:
         path: A file, or ``-`` for standard input.
         name: What outputs call it.
         follow_links: Open what a symbolic link points to; otherwise a link is refused.
+        is_hashed: Read and hash all of the stored file, whatever part of it is wanted.
     """
 
-    def __init__(self, path: str, name: str, *, follow_links: bool = True) -> None:
+    def __init__(self, path: str, name: str, *, follow_links: bool = True, is_hashed: bool = True) -> None:
         self.path = path
         self.name = name
         self._follow_links = follow_links
+        self._is_hashed = is_hashed
+        self._prefix: HashedPrefix | None = None
         self._counting: CountingStream | None = None
 
     @property
@@ -123,18 +185,29 @@ class Source:
         """How many stored bytes were read so far, and their SHA-256; the two belong together while another thread reads on."""
         return self._counting.passed() if self._counting else (0, hashlib.sha256().hexdigest())
 
-    def hash_stored(self, num_bytes: int | None = None) -> str:
+    def hash_stored(self, num_bytes: int | None = None, *, keep_at: int = 0) -> str:
         """Read and hash the stored file, or only its first bytes; not for a pipe, which can be read once.
+
+        Args:
+            num_bytes: How many; None for all.
+            keep_at: A reading that skips to this byte need not read and hash again what lies before it.
 
         Raises:
             UsageError: There is no such file, or it may not be read.
         """
         digest = hashlib.sha256()
+        done = 0
         try:
             with open_stored(self.path, follow_links=self._follow_links) as stored:
-                while part := stored.read(READ_BYTES if num_bytes is None else min(READ_BYTES, num_bytes)):
+                while True:
+                    until = keep_at if done < keep_at and (num_bytes is None or keep_at <= num_bytes) else num_bytes
+                    part = stored.read(READ_BYTES if until is None else min(READ_BYTES, until - done))
+                    if not part:
+                        break
                     digest.update(part)
-                    num_bytes = None if num_bytes is None else num_bytes - len(part)
+                    done += len(part)
+                    if done == keep_at:
+                        self._prefix = HashedPrefix(done, digest.copy())
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
         return digest.hexdigest()
@@ -152,12 +225,14 @@ class Source:
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
         try:
-            counting = self._counting = CountingStream(stored)
+            counting = self._counting = CountingStream(stored, is_hashed=self._is_hashed, prefix=self._prefix)
             kind = next((kind for magic, kind in MAGIC.items() if counting.peek_head(4).startswith(magic)), None)
             stream: ByteStream = counting if kind is None else _Decompressed(counting, kind, self.path)
             yield stream
             rest = memoryview(bytearray(READ_BYTES))
-            while counting.readinto(rest):  # A codec may stop before the end; the hash covers the whole file.
+            while self._is_hashed and counting.readinto(
+                rest
+            ):  # A codec may stop before the end; the hash covers the whole file.
                 pass
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error

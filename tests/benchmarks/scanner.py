@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.formats.csv.scanner import Block, RecordScanner
+from pipeline.formats.csv.record_block import RecordBlock
+from pipeline.formats.csv.scanner import RecordScanner
 from pipeline.text.synthetic import write_titles
 
 RUNS = 7
@@ -23,7 +24,7 @@ def _repeated(data: bytes) -> bytes:
     return data * max(1, SIZE_BYTES // len(data))
 
 
-def _scan(data: bytes, num_fields: int) -> list[Block]:
+def _scan(data: bytes, num_fields: int) -> list[RecordBlock]:
     scanner = RecordScanner(io.BytesIO(data), delimiter=ord(","), max_record_bytes=1 << 20)
     scanner.num_fields = num_fields
     return list(scanner.blocks())

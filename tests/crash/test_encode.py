@@ -51,10 +51,10 @@ COPY = "shutil.copytree({folder!r}, {copies!r} + '/' + format(number, '03d'))"
 REAL_KILL_EVERY = 8
 SLOW = f"""
 import time
-from pipeline.formats.csv import reader
+from pipeline.formats.csv import csv_block
 {SMALL_BLOCKS}
-_rows = reader.CsvReader.rows
-reader.CsvReader.rows = lambda *a: (time.sleep(0.05), _rows(*a))[1]
+_rows = csv_block.CsvBlock.rows
+csv_block.CsvBlock.rows = lambda *a: (time.sleep(0.05), _rows(*a))[1]
 """
 FLAGS: list[object] = [
     "--text",

@@ -64,8 +64,8 @@ def test_scoring_killed_at_each_step(csv: Path, tmp_path: Path) -> None:
 
 
 SLOW = (
-    "import time\nfrom pipeline.formats.csv import reader, scanner\nscanner.BLOCK_RECORDS = 20\n"
-    "_rows = reader.CsvReader.rows\nreader.CsvReader.rows = lambda *a: (time.sleep(0.1), _rows(*a))[1]"
+    "import time\nfrom pipeline.formats.csv import csv_block, scanner\nscanner.BLOCK_RECORDS = 20\n"
+    "_rows = csv_block.CsvBlock.rows\ncsv_block.CsvBlock.rows = lambda *a: (time.sleep(0.1), _rows(*a))[1]"
 )
 
 

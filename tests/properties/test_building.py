@@ -19,6 +19,7 @@ from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.shards import open_labels, verify_shards
 from pipeline.errors import InputError
 from pipeline.formats.csv import scanner
+from pipeline.formats.opening import Formats
 from pipeline.records.quarantine import read_rejects
 from pipeline.storage.source import find_sources
 from tests.building import CONFIG, build
@@ -56,7 +57,7 @@ def run_until(config: BuildConfig, stage: Path, paths: Sequence[str], num_blocks
             raise Killed
 
     sources = find_sources(paths)
-    builder = start_build(config, stage, sources, base)
+    builder = start_build(config, Formats(), stage, sources, base)
     for source in sources[len(builder.counts.sources) :]:
         builder.read(source, on_block)
     builder.finish()
@@ -131,8 +132,8 @@ def test_added_rows_are_the_rows_of_their_csv(csvs: tuple[bytes, bytes], kills: 
         first, second = write_csvs(folder, csvs)
         try:
             before, manifest = build(folder / "first", [Path(first)], max_quarantined=1.0)
-            csv_format = replace(CONFIG.csv_format, labels=manifest.labels)
-            config = replace(CONFIG, max_quarantined=1.0, shard_rows=shard_rows, csv_format=csv_format)
+            wanted = replace(CONFIG.wanted, labels=manifest.labels)
+            config = replace(CONFIG, max_quarantined=1.0, shard_rows=shard_rows, wanted=wanted)
             alone, _ = build(folder / "second", [Path(second)], **vars(config))
         except InputError:
             return

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from jobs import encode, score
 from jobs.cli.reading_flags import ReadingConfig
 from pipeline.errors import InputError
-from pipeline.formats.csv.reader import CsvFormat, CsvReader
+from pipeline.formats.csv.reader import CsvReader
 from pipeline.storage.source import Source
 from tests.datasets import QUIET, make_csv, shared_run
+from tests.reading import split_options
 from tests.strategies import csv_bytes, long_csv_bytes
 
 HEADER = b"label,title\ntools,a chisel\n"
@@ -97,8 +98,9 @@ def _count(path: Path, **how: object) -> tuple[int, int, list[str], int]:
     """(records, rows, reasons, bytes of raw) of a file."""
     num_records = num_rows = num_bytes = 0
     reasons: set[str] = set()
-    csv_format = CsvFormat(**{"label": "label", "text": ["title"], **how})  # type: ignore[arg-type]
-    for block in CsvReader(Source(str(path), path.name), csv_format).blocks():
+    options = split_options(**{"label": "label", "text": ["title"], **how})
+    for scanned in CsvReader(Source(str(path), path.name), *options).scan():
+        block = scanned.rows()
         num_records += block.num_records
         num_rows += len(block.frame)
         reasons |= {reject.reason for reject in block.rejects}

@@ -2,9 +2,8 @@
 
 import json
 import tempfile
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import polars as pl
 import pyarrow as pa
@@ -14,35 +13,34 @@ from hypothesis import strategies as st
 
 from model.engines.folded import FoldedPredictor
 from model.runs.model_file import read_model, read_weights
-from model.scoring import scorer as scoring
-from model.scoring.options import ScoreOptions
+from model.scoring.columns import ScoreOptions
 from model.scoring.part_writer import ScoreReport
 from model.scoring.scorer import Scorer
 from pipeline.errors import InputError
-from pipeline.formats.csv.reader import CsvFormat, CsvReader
+from pipeline.formats.opening import Formats
+from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source
+from pipeline.text.encoder import Encoder
 from tests.datasets import shared_run
 
 
 @cache
-def _scorer() -> Scorer:
+def _scorer(block_bytes: int) -> Scorer:
     model = read_model(shared_run())
     options = ScoreOptions(
-        csv_format=CsvFormat(text=("title",), keep=("id",), labels=tuple(model.labels)),
+        wanted=Wanted(text=("title",), keep=("id",)),
         probabilities=True,
         max_quarantined=1,
     )
     predictor = FoldedPredictor(model, read_weights(shared_run(), model), num_threads=1)
-    return Scorer(model, predictor, options, num_threads=1)
+    return Scorer(model, predictor, options, Formats(block_bytes=block_bytes), num_threads=1)
 
 
 def _score(folder: Path, data: bytes, block_bytes: int) -> tuple[ScoreReport, dict[str, bytes]]:
     path = folder / "in.csv"
     path.write_bytes(data)
     out = folder / f"{block_bytes}"
-    reader = partial(CsvReader, block_bytes=block_bytes)
-    with mock.patch.object(scoring, "CsvReader", reader):
-        report = _scorer().score(Source(str(path), "in.csv"), out / "scores.parquet", lambda _: None)
+    report = _scorer(block_bytes).score(Source(str(path), "in.csv"), out / "scores.parquet", lambda _: None)
     return report, {entry.name: entry.read_bytes() for entry in out.iterdir()}
 
 
@@ -98,7 +96,9 @@ def test_scores_stand_beside_the_rows_of_the_csv(rows: list[tuple[str, str]]) ->
     """Row by row: record, kept column, and the probabilities that the text has when it is scored alone."""
     fields = [(row_id, '"' + text.replace('"', '""') + '"') for row_id, text in rows]
     data = "\n".join(["id,title", *(f"{row_id},{text}" for row_id, text in fields), ""]).encode()
-    scorer = _scorer()
+    model = read_model(shared_run())
+    predictor = FoldedPredictor(model, read_weights(shared_run(), model), num_threads=1)
+    encoder = Encoder(model.profile)
     with tempfile.TemporaryDirectory() as temporary:
         _score(Path(temporary), data, 50)
         scores = pl.read_parquet(Path(temporary) / "50" / "scores.parquet")
@@ -106,7 +106,7 @@ def test_scores_stand_beside_the_rows_of_the_csv(rows: list[tuple[str, str]]) ->
     assert scores["record"].to_list() == [record for record, _ in kept]
     assert scores["id"].to_list() == [row_id for _, (row_id, _) in kept]
     for index, (_, (_, text)) in enumerate(kept[:5]):
-        alone = scorer._predictor.predict(scorer._encoder.encode(pa.array([text], pa.large_string())))[0]
+        alone = predictor.predict(encoder.encode(pa.array([text], pa.large_string())))[0]
         assert scores["probabilities"][index].to_list() == alone.tolist()
-        assert scores["prediction"][index] == scorer._model.labels[int(alone.argmax())]
+        assert scores["prediction"][index] == model.labels[int(alone.argmax())]
         assert scores["confidence"][index] == alone.max()

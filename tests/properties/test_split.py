@@ -1,15 +1,12 @@
 """The hash split: a text's side depends on the text, the seed and the fraction, and on nothing else."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.building.shard_writer import ShardWriter
-from pipeline.building.split import HashSplitter
-from pipeline.text.alphabet import PROFILES
+from pipeline.building.split import HashArrangement
 from tests.building import HASH
 from tests.strategies import SOME, texts
 
@@ -19,9 +16,8 @@ FRACTIONS = st.floats(0, 0.999)
 
 def sides(strings: list[str], seed: int = 828, fraction: float = 0.5) -> list[bool]:
     """Whether each text is held out."""
-    unused = ShardWriter(Path(), Path(), "unused", PROFILES["seed"], 1)
-    splitter = HashSplitter(replace(HASH, seed=seed, valid_fraction=fraction), unused, unused)
-    held_out: list[bool] = splitter.is_held_out(pa.array(strings, pa.large_string())).tolist()
+    arrangement = HashArrangement(replace(HASH, seed=seed, valid_fraction=fraction))
+    held_out: list[bool] = arrangement.is_held_out(pa.array(strings, pa.large_string())).tolist()
     return held_out
 
 

@@ -8,6 +8,7 @@ import codecs
 import re
 
 from pipeline.errors import UsageError
+from pipeline.formats.csv.scan_kernel import Bytes
 from pipeline.storage.source import ByteStream
 
 UTF8 = "utf-8"
@@ -50,12 +51,13 @@ class Utf8Stream:
         encoding: A name from `normalize_encoding`.
 
     Attributes:
+        encoding: The codec; of UTF-16 and UTF-32 the variant that the byte order mark names, known after the first read.
         bom_bytes: Stored bytes before the first character, known after the first read.
     """
 
     def __init__(self, stream: ByteStream, encoding: str) -> None:
         self._stream = stream
-        self._encoding = encoding
+        self.encoding = encoding
         self._decoder: codecs.IncrementalDecoder | None = None
         self._converted = b""
         self.bom_bytes = 0
@@ -67,7 +69,7 @@ class Utf8Stream:
             ended = not stored
             if self._decoder is None:
                 stored = self._settle_byte_order(stored)
-                self._decoder = codecs.getincrementaldecoder(self._encoding)(errors=_ESCAPE)
+                self._decoder = codecs.getincrementaldecoder(self.encoding)(errors=_ESCAPE)
             self._converted = self._decoder.decode(stored, final=ended).encode(UTF8, "surrogatepass")
             if ended:
                 break
@@ -81,25 +83,35 @@ class Utf8Stream:
 
     def _settle_byte_order(self, stored: bytes) -> bytes:
         """Replace UTF-16 and UTF-32 by the variant that the byte order mark names, so that any part can be turned back."""
-        if self._encoding not in _BOMS:
+        if self.encoding not in _BOMS:
             return stored
         while len(stored) < _BOM_BYTES and (more := self._read(_BOM_BYTES - len(stored))):
             stored += more
-        little, big = _BOMS[self._encoding]
-        self._encoding += "-be" if stored.startswith(big) else "-le"
+        little, big = _BOMS[self.encoding]
+        self.encoding += "-be" if stored.startswith(big) else "-le"
         self.bom_bytes = len(little) if stored.startswith((little, big)) else 0
         return stored[self.bom_bytes :]
 
-    def restore(self, utf8: bytes) -> bytes:
-        """Give back the stored form of bytes that `read` returned, cut anywhere between characters.
 
-        Where a codec has several forms of a character (the doubles of cp932, the shifts of UTF-7), they come in the form that the
-        codec writes. A character that a part cut out of its state does not have (after a broken shift) becomes the codec's question mark.
-        """
-        parts = _ESCAPED.split(utf8.decode(UTF8, "surrogatepass"))
-        return b"".join(
-            bytes(ord(character) - 0xDC00 for character in part)
-            if index % 2
-            else part.encode(self._encoding, "replace")
-            for index, part in enumerate(parts)
-        )
+def restore(utf8: bytes, encoding: str) -> bytes:
+    """Give back the stored form of bytes that `Utf8Stream` returned, cut anywhere between characters.
+
+    Where a codec has several forms of a character (the doubles of cp932, the shifts of UTF-7), they come in the form that the
+    codec writes. A character that a part cut out of its state does not have (after a broken shift) becomes the codec's question mark.
+
+    Args:
+        utf8: What was returned; with `UTF8`, what is stored.
+        encoding: `Utf8Stream.encoding`, or `UTF8`.
+    """
+    if encoding == UTF8:
+        return utf8
+    parts = _ESCAPED.split(utf8.decode(UTF8, "surrogatepass"))
+    return b"".join(
+        bytes(ord(character) - 0xDC00 for character in part) if index % 2 else part.encode(encoding, "replace")
+        for index, part in enumerate(parts)
+    )
+
+
+def num_stored(utf8: Bytes, encoding: str) -> int:
+    """How many bytes a part of the data has as stored; see `restore`."""
+    return len(utf8) if encoding == UTF8 else len(restore(utf8.tobytes(), encoding))

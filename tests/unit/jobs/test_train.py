@@ -253,8 +253,8 @@ def test_milestones_come_from_a_config_as_well(given: str, expected: tuple[int, 
     config = parse("train", TrainJobConfig, ["data", "--out", "run", "--config", str(tmp_path / "config.toml")])
     assert config is not None
     assert config.scheduling.milestones == expected
-    assert config.recipe_flags().get("milestones") == expected
-    assert config.recipe_flags()["schedule"] == "multi-step"
+    assert config.choices().get("milestones") == expected
+    assert config.choices()["schedule"] == "multi-step"
 
 
 def test_a_held_run_is_temporary(tmp_path: Path, capsys: Capsys) -> None:

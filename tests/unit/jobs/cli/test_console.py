@@ -120,8 +120,8 @@ def _last_screen(written: str) -> list[str]:
 
 
 SLOW = (
-    "import time\nfrom pipeline.formats.csv import reader, scanner\nscanner.BLOCK_RECORDS = 20\n"
-    "_rows = reader.CsvReader.rows\nreader.CsvReader.rows = lambda *a: (time.sleep(0.03), _rows(*a))[1]"
+    "import time\nfrom pipeline.formats.csv import csv_block, scanner\nscanner.BLOCK_RECORDS = 20\n"
+    "_rows = csv_block.CsvBlock.rows\ncsv_block.CsvBlock.rows = lambda *a: (time.sleep(0.03), _rows(*a))[1]"
 )
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from model.engines.load import load_predictor
 from model.runs.model_file import read_model
-from model.scoring.options import ScoreOptions
+from model.scoring.columns import ScoreOptions
 from model.scoring.part_writer import ScoreReport
 from model.scoring.parts import COUNTS, Part, PartFolder, part_from_json
 from model.scoring.scorer import Scorer
 from pipeline.formats.csv import scanner
-from pipeline.formats.csv.reader import CsvFormat
+from pipeline.formats.opening import Formats
+from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source
 from tests.datasets import make_csv, shared_run
 
@@ -37,11 +38,12 @@ def csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _scorer(**options: object) -> Scorer:
     model = read_model(shared_run())
     predictor = load_predictor(shared_run(), model, engine="folded", device="auto", num_threads=1)
-    csv_format = CsvFormat(text=["title"], keep=["title"], label="label", labels=model.labels)
+    wanted = Wanted(text=["title"], keep=["title"], label="label")
     return Scorer(
         model,
         predictor,
-        ScoreOptions(csv_format=csv_format, probabilities=True, min_confidence=0.5),
+        ScoreOptions(wanted=wanted, probabilities=True, min_confidence=0.5),
+        Formats(),
         num_threads=1,
         part_bytes=1500,
     )

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.building import append as module
 from pipeline.building.append import Base, choose_additions, read_base
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.shards import open_codes, open_labels, verify_shards
@@ -286,14 +285,13 @@ def test_a_source_that_changes_meanwhile_is_not_taken(
     dataset: Path, second: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files_in(dataset)
-    choose = module.choose_additions
 
     def choose_and_change(*arguments: object) -> object:
-        chosen = choose(*arguments)  # type: ignore[arg-type]
+        chosen = choose_additions(*arguments)  # type: ignore[arg-type]
         second.write_text(second.read_text() + "tools,one more\n")
         return chosen
 
-    monkeypatch.setattr(module, "choose_additions", choose_and_change)
+    monkeypatch.setattr("pipeline.building.run.choose_additions", choose_and_change)
     done = append(capsys, dataset, second)
     assert (done.code, "it was changed while it was being read" in done.error) == (75, True)
     assert files_in(dataset) == before

@@ -14,8 +14,10 @@ from pipeline.building.output_folder import keep_quarantine
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.shards import open_codes, open_labels, verify_shards
 from pipeline.errors import InputError, LawError
-from pipeline.formats.csv.reader import CsvFormat
+from pipeline.formats.csv.csv_format import CsvFormat
+from pipeline.formats.opening import Formats
 from pipeline.records import quarantine
+from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source, find_sources
 from pipeline.text.alphabet import PROFILES
 from tests import naive
@@ -109,7 +111,7 @@ def test_progress_is_kept_and_used_where_all_sources_can_be_read_again(
             raise KeyboardInterrupt
 
         sources = find_sources(map(str, paths))
-        builder = start_build(CONFIG, tmp_path / "stage", sources, None)
+        builder = start_build(CONFIG, Formats(), tmp_path / "stage", sources, None)
         with pytest.raises(KeyboardInterrupt):
             builder.read(sources[0], interrupt)
         return builder
@@ -126,7 +128,7 @@ def test_progress_is_kept_and_used_where_all_sources_can_be_read_again(
 
 def start(tmp_path: Path, source: Path) -> DatasetBuilder:
     (tmp_path / "stage").mkdir()
-    builder = DatasetBuilder(CONFIG, tmp_path / "stage")
+    builder = DatasetBuilder(CONFIG, Formats(), tmp_path / "stage")
     builder.read(find_sources([str(source)])[0], lambda _: None)
     return builder
 
@@ -185,9 +187,14 @@ def test_a_lost_row_breaks_the_law(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_real_titles(tmp_path: Path, agnews: Path) -> None:
-    csv_format = CsvFormat(label="label", text=["title"], columns=["label", "title", "description"])
     _, manifest = build(
-        tmp_path / "stage", [agnews], csv_format=csv_format, profile=PROFILES["seed"], shard_rows=65_536, num_threads=2
+        tmp_path / "stage",
+        [agnews],
+        formats=Formats(csv=CsvFormat(columns=["label", "title", "description"])),
+        wanted=Wanted(label="label", text=["title"]),
+        profile=PROFILES["seed"],
+        shard_rows=65_536,
+        num_threads=2,
     )
     assert manifest.labels == ["1", "2", "3", "4"]
     assert manifest.num_rows("train") + manifest.num_rows("valid") == manifest.sources[0].rows_in > 10_000

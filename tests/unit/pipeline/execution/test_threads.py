@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.execution import threads as overlap_module
-from pipeline.execution.threads import overlap
+from pipeline.execution import threads
+from pipeline.execution.threads import map_in_threads
 
 
 def numbers(count: int, ended: threading.Event | None = None) -> Generator[int, None, None]:
@@ -32,7 +32,7 @@ def test_results_come_in_order(count: int, num_threads: int, seed: int) -> None:
         time.sleep((item * 7919 + seed) % 5 / 10_000)
         return item * item
 
-    assert list(overlap(numbers(count), work, no_size, num_threads)) == [item * item for item in range(count)]
+    assert list(map_in_threads(numbers(count), work, no_size, num_threads)) == [item * item for item in range(count)]
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])
@@ -49,7 +49,7 @@ def test_an_exception_comes_after_the_results_before_it(num_threads: int, fails:
             raise ValueError("fifth")
         return item
 
-    results = overlap(items(), work, no_size, num_threads)
+    results = map_in_threads(items(), work, no_size, num_threads)
     assert [next(results) for _ in range(5)] == list(range(5))
     with pytest.raises(ValueError, match="fifth"):
         next(results)
@@ -59,7 +59,7 @@ def test_an_exception_comes_after_the_results_before_it(num_threads: int, fails:
 def test_a_caller_that_stops_early_stops_all(num_threads: int) -> None:
     before = threading.active_count()
     ended = threading.Event()
-    with closing(overlap(numbers(1000, ended), lambda item: item, no_size, num_threads)) as results:
+    with closing(map_in_threads(numbers(1000, ended), lambda item: item, no_size, num_threads)) as results:
         assert next(results) == 0
     assert ended.wait(5)
     for _ in range(100):
@@ -71,7 +71,7 @@ def test_a_caller_that_stops_early_stops_all(num_threads: int) -> None:
 
 @pytest.mark.parametrize(("size", "most"), [(0, 4), (100, 1), (60, 2)])
 def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch, size: int, most: int) -> None:
-    monkeypatch.setattr(overlap_module, "MAX_BYTES", 100)
+    monkeypatch.setattr(threads, "MAX_BYTES", 100)
     made = 0
 
     def items() -> Generator[int, None, None]:
@@ -80,7 +80,7 @@ def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch, size:
             made += 1
             yield item
 
-    with closing(overlap(items(), lambda item: item, lambda _: size, 2)) as results:
+    with closing(map_in_threads(items(), lambda item: item, lambda _: size, 2)) as results:
         for taken, _ in enumerate(results):
             time.sleep(0.005)  # Time enough to make too many.
             assert made <= taken + most
@@ -94,4 +94,4 @@ def test_items_are_worked_on_side_by_side() -> None:
         both.wait()
         return True
 
-    assert all(overlap(numbers(4), meet, no_size, 2))
+    assert all(map_in_threads(numbers(4), meet, no_size, 2))

@@ -11,11 +11,10 @@ import pytest
 import zstandard
 
 from pipeline.errors import InputError, UsageError
-from pipeline.formats.csv.reader import CsvFormat
 from pipeline.records.rows import kept_name
 from pipeline.storage.source import Source, find_sources
 from tests import naive_scanner
-from tests.reading import read_bytes, read_source
+from tests.reading import read_bytes, read_source, split_options
 
 Pack = Callable[[bytes], bytes]
 
@@ -198,7 +197,7 @@ def test_truncated_gzip_is_refused_however_much_of_it_was_read() -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text\na\n,b\n")))
     (source,) = find_sources(["-"])
-    reading = read_source(source, CsvFormat())
+    reading = read_source(source)
     assert reading.column("text") == ["a"]
     assert [reject.source for reject in reading.rejects] == ["stdin"]
 
@@ -258,7 +257,7 @@ def test_refused_input(data: bytes, flags: dict[str, Any], message: str) -> None
 )
 def test_refused_format(flags: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        CsvFormat(**flags)
+        split_options(**flags)
 
 
 @pytest.mark.parametrize("delimiter", [chr(number) for number in range(128) if chr(number) not in '"\r\n'])
@@ -288,4 +287,4 @@ def test_real_titles(agnews: Path) -> None:
 
 def test_a_reader_of_a_missing_file() -> None:
     with pytest.raises(UsageError, match="cannot read"):
-        read_source(Source("/nowhere/at/all.csv", "all.csv"), CsvFormat())
+        read_source(Source("/nowhere/at/all.csv", "all.csv"))

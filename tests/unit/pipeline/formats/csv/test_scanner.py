@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.formats.csv import scanner as scanner_module
-from pipeline.formats.csv.scanner import Block, RecordScanner, is_utf8
+from pipeline.formats.csv import record_block
+from pipeline.formats.csv.record_block import RecordBlock, is_utf8
+from pipeline.formats.csv.scanner import RecordScanner
 from tests import naive_scanner
 from tests.reading import scan_bytes
 
@@ -128,7 +129,7 @@ def test_is_utf8_judges_as_python_does(data: bytes) -> None:
     assert is_utf8(np.frombuffer(data, np.uint8)) == expected
 
 
-def _only_block(data: bytes, num_fields: int) -> Block:
+def _only_block(data: bytes, num_fields: int) -> RecordBlock:
     scanner = RecordScanner(io.BytesIO(data), delimiter=ord(","), max_record_bytes=100)
     scanner.num_fields = num_fields
     (block,) = scanner.blocks()
@@ -158,12 +159,12 @@ def test_fields(record: bytes, fields: list[str]) -> None:
 
 
 def test_fields_behind_a_malformed_record_that_is_longer_than_offsets_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanner_module, "VIEW_LIMIT", 60)
+    monkeypatch.setattr(record_block, "VIEW_LIMIT", 60)
     block = _only_block(b"a" * 200 + b"\na long first field,b\nc,a long second field\n", 2)
     assert block.reasons == {0: "record_too_long"}
     first, second = block.fields([0, 1])
     assert first.strings.to_pylist() == ["a long first field", "c"]
     assert second.strings.to_pylist() == ["b", "a long second field"]
-    monkeypatch.setattr(scanner_module, "VIEW_LIMIT", 10)
+    monkeypatch.setattr(record_block, "VIEW_LIMIT", 10)
     with pytest.raises(InputError, match="smaller --max-record-bytes"):
         block.fields([0])

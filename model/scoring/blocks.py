@@ -1,0 +1,99 @@
+"""Scores a block: what needs nothing but the block and a loaded model, so that any thread or process can do it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from model.architectures.trained import Model
+from model.engines.predictor import Predictor
+from model.scoring.columns import Answers, ScoreOptions, table_of
+from pipeline.records.quarantine import Reject
+from pipeline.records.row_reader import ScannedBlock
+from pipeline.records.rows import LABEL, TEXT, Place
+from pipeline.text.encoder import Encoder, to_strings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredBlock:
+    """What a scores file and its quarantine take of a block.
+
+    Attributes:
+        table: The rows with their predictions.
+        num_correct: Rows of the predicted class.
+        num_abstained: Rows below the threshold.
+        num_abstained_correct: Both.
+        rejects: In the order of their records.
+        num_records: Rows and rejects together, counted by the scanner.
+        place: Where the block begins.
+        end: Where the next one begins.
+    """
+
+    table: pa.Table
+    num_correct: int
+    num_abstained: int
+    num_abstained_correct: int
+    rejects: list[Reject]
+    num_records: int
+    place: Place
+    end: Place
+
+    def __getstate__(self) -> dict[str, Any]:
+        # pyarrow's own pickling forgets what the elements of a list are called, and that none of them is null.
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.table.schema) as stream:
+            stream.write_table(self.table)
+        return self.__dict__ | {"table": sink.getvalue().to_pybytes()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, table=pa.ipc.open_stream(state["table"]).read_all())
+
+
+class BlockScorer:
+    """Makes of a scanned block what the scores take of it; may be used by several threads at once.
+
+    A process of its own makes one of its own: the model is loaded where it is used.
+
+    Args:
+        model: The model.
+        predictor: It, loaded.
+        options: What to write.
+    """
+
+    def __init__(self, model: Model, predictor: Predictor, options: ScoreOptions) -> None:
+        self.schema = options.schema(len(model.labels))
+        self.labels = pa.array(model.labels, pa.string())
+        self._names = np.array(model.labels, object)
+        self._predictor = predictor
+        self._options = options
+        self._encoder = Encoder(model.profile)
+
+    def __call__(self, scanned: ScannedBlock) -> ScoredBlock:
+        """Clean, encode and classify the rows of a block."""
+        block = scanned.rows()
+        frame, threshold = block.frame, self._options.min_confidence
+        probabilities_NK = self._predictor.predict(self._encoder.encode(to_strings(frame[TEXT])))
+        predicted, confidence = probabilities_NK.argmax(axis=1), probabilities_NK.max(axis=1)
+        is_right = np.zeros(len(predicted), np.bool_)
+        if self._options.wanted.label:
+            is_right = self._names[predicted] == frame[LABEL].to_numpy()
+        abstained = np.zeros(len(predicted), np.bool_) if threshold is None else confidence < np.float32(threshold)
+        answers = Answers(
+            frame=frame,
+            labels=self.labels,
+            probabilities=probabilities_NK,
+            predicted=predicted,
+            confidence=confidence,
+            abstained=abstained,
+        )
+        return ScoredBlock(
+            table=table_of(answers, self._options, self.schema),
+            num_correct=int(is_right.sum()),
+            num_abstained=int(abstained.sum()),
+            num_abstained_correct=int((is_right & abstained).sum()),
+            rejects=block.rejects,
+            num_records=block.num_records,
+            place=block.place,
+            end=block.end,
+        )

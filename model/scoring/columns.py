@@ -1,0 +1,146 @@
+"""What a scores file contains: the one list of its columns, with the option that asks for each, its type and its values.
+
+N rows, K classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from model.architectures.trained import Probabilities
+from pipeline.errors import UsageError
+from pipeline.records.rows import LABEL, RECORD, kept_name
+from pipeline.records.wanted import Wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """What a scores file contains, and how much of its source may be missing.
+
+    Attributes:
+        wanted: The columns that make a row; with a label, the accuracy is measured.
+        probabilities: Add the probabilities of all classes.
+        min_confidence: Add `abstained`, true below this confidence; None for no such column.
+        max_quarantined: Fail above this fraction.
+    """
+
+    wanted: Wanted = field(default_factory=Wanted)
+    probabilities: bool = False
+    min_confidence: float | None = None
+    max_quarantined: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise UsageError(f"--min-confidence {self.min_confidence:g}: expected 0 to 1")
+        own = {column.name for column in self.columns}
+        clashes = [name for name in self.wanted.keep if name in own]
+        if clashes:
+            raise UsageError(
+                f"--keep {clashes[0]}: the scores have a column of that name themselves; rename it in the CSV or leave it out"
+            )
+
+    @property
+    def columns(self) -> list["Column"]:
+        """The columns of the scores but for those that are passed through, in order."""
+        return [column for column in COLUMNS if column.is_asked_for(self)]
+
+    def schema(self, num_classes: int) -> pa.Schema:
+        """Of the scores file; what is passed through stands behind the number of the record."""
+        first, *others = [pa.field(each.name, each.kind(num_classes), nullable=False) for each in self.columns]
+        kept = [pa.field(name, pa.large_string(), nullable=False) for name in self.wanted.keep]
+        return pa.schema([first, *kept, *others])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What columns are made of: rows, and what a model says of them.
+
+    Attributes:
+        frame: The rows, see `RowBlock`.
+        labels: The model's, string [K].
+        probabilities: float32 [N, K].
+        predicted: int64 [N], indices into labels.
+        confidence: float32 [N].
+        abstained: bool [N].
+    """
+
+    frame: pl.DataFrame
+    labels: pa.StringArray
+    probabilities: Probabilities
+    predicted: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float32]
+    abstained: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the scores.
+
+    Attributes:
+        name: What it is called.
+        is_asked_for: Whether a scores file has it.
+        kind: Its type, by K.
+        values: Its values [N].
+    """
+
+    name: str
+    is_asked_for: Callable[[ScoreOptions], bool]
+    kind: Callable[[int], pa.DataType]
+    values: Callable[[Answers], pa.Array]
+
+
+def string_column(frame: pl.DataFrame, name: str) -> pa.Array:
+    """A column of a frame as the scores have it, large_string [N]."""
+    return frame[name].to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def table_of(answers: Answers, options: ScoreOptions, schema: pa.Schema) -> pa.Table:
+    """The rows of a scores file.
+
+    Args:
+        answers: Of N rows.
+        options: Say which columns there are.
+        schema: Of `options.schema`.
+    """
+    arrays = {name: string_column(answers.frame, kept_name(name)) for name in options.wanted.keep}
+    arrays |= {column.name: column.values(answers) for column in options.columns}
+    return pa.table([arrays[name] for name in schema.names], schema=schema)
+
+
+def _probabilities_type(num_classes: int) -> pa.DataType:
+    return pa.list_(pa.field("element", pa.float32(), nullable=False), num_classes)
+
+
+def _probabilities(answers: Answers) -> pa.Array:
+    values = pa.array(answers.probabilities.reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(values, type=_probabilities_type(len(answers.labels)))
+
+
+COLUMNS = (
+    Column(RECORD, lambda _: True, lambda _: pa.int64(), lambda answers: answers.frame[RECORD].to_arrow()),
+    Column(
+        LABEL,
+        lambda options: bool(options.wanted.label),
+        lambda _: pa.large_string(),
+        lambda answers: string_column(answers.frame, LABEL),
+    ),
+    Column(
+        "prediction",
+        lambda _: True,
+        lambda _: pa.dictionary(pa.int32(), pa.string()),
+        lambda answers: pa.DictionaryArray.from_arrays(pa.array(answers.predicted.astype(np.int32)), answers.labels),
+    ),
+    Column("confidence", lambda _: True, lambda _: pa.float32(), lambda answers: pa.array(answers.confidence)),
+    Column("probabilities", lambda options: options.probabilities, _probabilities_type, _probabilities),
+    Column(
+        "abstained",
+        lambda options: options.min_confidence is not None,
+        lambda _: pa.bool_(),
+        lambda answers: pa.array(answers.abstained),
+    ),
+)
+"""In the order in which they stand in the file."""
