@@ -19,8 +19,7 @@ from model.runs.folder import CHECKPOINT
 from model.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from model.training.choices import DEFAULT_BEST_BY
 from model.training.class_weights import balanced_weights
-from model.training.epoch import EpochSums
-from model.training.health import first_not_finite
+from model.training.epoch import EpochSums, first_not_finite
 from model.training.initialisation import initialise
 from model.training.optim import make_optimizer, make_schedule
 from model.training.recipe import TrainConfig, require_same_config

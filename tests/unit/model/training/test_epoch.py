@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.training.epoch import EpochSums
-from model.training.health import first_not_finite
+from model.training.epoch import EpochSums, first_not_finite
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
