@@ -1,8 +1,9 @@
 """What a training tells, for a machine and for a person: its layers before it begins, its figures when it is done."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import to_builtins
 
 from model.runs.evaluation import Layer
 
@@ -24,13 +25,13 @@ def make_report(run: "TrainedRun") -> dict[str, Any]:
         "valid_accuracy": evaluation.accuracy,
         "valid_accuracy_unseen": seen.accuracy_without,
         "valid_rows_seen": {"text": seen.rows, "codes": seen.rows_as_codes},
-        **({"baseline_accuracy": baseline.accuracy, "baseline": asdict(baseline)} if baseline else {}),
+        **({"baseline_accuracy": baseline.accuracy, "baseline": to_builtins(baseline)} if baseline else {}),
         "valid_loss": evaluation.loss_uncalibrated,
         "valid_loss_calibrated": evaluation.loss,
         "temperature": evaluation.temperature,
         "calibration_error": evaluation.calibrated.ece,
         "calibration_error_uncalibrated": evaluation.uncalibrated.ece,
-        "targets": [asdict(target) for target in evaluation.targets],
+        "targets": to_builtins(evaluation.targets),
         "train_accuracy": line["train_accuracy"],
         "train_loss": line["train_loss"],
         "batch_accuracy": line["batch_accuracy"],
@@ -105,7 +106,7 @@ def say_layers(meter: "Meter", layers: Sequence[Layer], *, form: Literal["text",
     from jobs.cli.console import columns
 
     total = Layer(name="total", kind="", shape="", parameters=sum(layer.parameters for layer in layers))
-    rows = [asdict(layer) for layer in (*layers, total)]
+    rows = to_builtins((*layers, total))
     if form == "json":
         for row in rows:
             meter.note("layer", **row)

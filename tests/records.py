@@ -49,7 +49,7 @@ def make_calibration(shift: float) -> Calibration:
         Bin(rows=index * index, confidence=(index + 0.5) / 15, accuracy=max(0.0, (index + 0.5) / 15 - shift))
         for index in range(15)
     ]
-    return Calibration(ece=shift, bins=[replace(bins[0], confidence=0, accuracy=0), *bins[1:]])
+    return Calibration(ece=shift, bins=[Bin(rows=0, confidence=0, accuracy=0), *bins[1:]])
 
 
 def make_evaluation(labels: list[str], max_length: int = 64, num_characters: int = 27) -> RunEvaluation:

@@ -44,7 +44,7 @@ def _write_random_run(dataset: Path, run: Path, arch: str) -> None:
 
     from model.architectures.registry import CONFIGS
     from model.architectures.trained import WEIGHTS, Model
-    from model.runs.model_file import MODEL_JSON
+    from model.runs.folder import MODEL_JSON
     from pipeline.dataset.manifest import read_manifest
 
     manifest = read_manifest(dataset)

@@ -10,7 +10,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -244,10 +243,9 @@ class _Journal:
     def _verified(self) -> list[Part]:
         parts: list[Part] = []
         for content in self._ledger.parts(self._drop):
-            with suppress(ValueError, KeyError, TypeError):
-                stored = json.loads(content)
-                part = part_from_json(stored["part"])
-                if (stored["version"], part.number) == (version("charmill"), len(parts)) and self.folder.is_whole(part):
+            with suppress(InputError):
+                part = part_from_json(content)
+                if part.number == len(parts) and self.folder.is_whole(part):
                     parts.append(part)
                     continue
             self._ledger.forget_parts(self._drop, len(parts))
@@ -256,8 +254,7 @@ class _Journal:
 
     def add(self, part: Part) -> None:
         """Remember a part; once this returns, it survives a kill."""
-        content = {"version": version("charmill"), "part": part.to_json()}
-        self._ledger.add_part(self._drop, part.number, json.dumps(content))
+        self._ledger.add_part(self._drop, part.number, part.to_json())
         self.parts.append(part)
 
     def remove_unfinished(self) -> None:

@@ -6,12 +6,14 @@ Imports nothing heavy, so that `--help` and torch-free scoring can know them all
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from model.architectures.base import Architecture
 from model.architectures.charcnn.factory import CharCnnFactory
 from model.architectures.factory import Factory, FoldedNetwork
 from model.architectures.lstm.factory import LstmFactory
 from model.architectures.ngram.factory import NgramFactory
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,19 +59,19 @@ def config_from_json(stored: dict[str, Any]) -> Architecture:
     """Rebuild a config that `config_to_json` made.
 
     Raises:
-        InputError: This charmill has no such architecture, or it has other fields.
+        ValueError: This charmill has no such architecture, or it has other fields.
+        UsageError: A value makes no sense.
     """
-    sizes = dict(stored)
-    name = sizes.pop("name", None)
+    name = stored.get("name")
     if name not in CONFIGS:
-        raise InputError(f"architecture {name!r}: expected one of {', '.join(CONFIGS)}; train again with this charmill")
-    missing = [each.name for each in fields(CONFIGS[name]()) if each.name not in sizes and "added" not in each.metadata]
-    if missing:
-        raise InputError(f"architecture {name!r}: {missing[0]} is missing; train again with this charmill")
-    try:
-        return CONFIGS[name](**sizes)
-    except (TypeError, UsageError) as error:
-        raise InputError(f"architecture {name!r}: {error}; train again with this charmill") from error
+        raise ValueError(f"architecture {name!r}: expected one of {', '.join(CONFIGS)}")
+    kind: type[Architecture] = FACTORIES[name].config_type
+    needed = {each.name for each in fields(kind) if "added" not in each.metadata}
+    known = {"name"} | {each.name for each in fields(kind)}
+    for wrong, what in ((needed - stored.keys(), "missing"), (stored.keys() - known, "unknown")):
+        if wrong:
+            raise ValueError(f"architecture {name!r}: {min(wrong)} is {what}")
+    return msgspec.convert(stored, kind)
 
 
 def build_network(config: Architecture, profile: "Profile", num_classes: int) -> "nn.Module":

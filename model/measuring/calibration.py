@@ -17,11 +17,12 @@ LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 _BLOCK_LOGITS = 1 << 18  # Of this size the passes' temporary arrays stay in a cache.
 
 Logits = npt.NDArray[np.float32]
-LabelIds = npt.NDArray[np.int64]
+WideLabelIds = npt.NDArray[np.int64]
+"""Label ids that index arrays and tensors; shards store them as uint16."""
 Confidences = npt.NDArray[np.float32]
 
 
-def fit_temperature(logits_NK: Logits, label_ids_N: LabelIds) -> float:
+def fit_temperature(logits_NK: Logits, label_ids_N: WideLabelIds) -> float:
     """The temperature at which the cross-entropy of logits / temperature is least (Guo et al. 2017).
 
     As a function of 1 / temperature the cross-entropy is convex, so there is one valley. Every row counts the same, whatever its class.
@@ -65,7 +66,7 @@ def _raise_to_laplace(logits_NK: Logits) -> float:
     return float(np.exp(brentq(excess, lowest, 0.0, xtol=1e-6)))
 
 
-def cross_entropy(logits_NK: Logits, label_ids_N: LabelIds, temperature: float) -> float:
+def cross_entropy(logits_NK: Logits, label_ids_N: WideLabelIds, temperature: float) -> float:
     """Mean cross-entropy of logits / temperature, in nats.
 
     Args:
@@ -100,7 +101,7 @@ def confidences(logits_NK: Logits, temperature: float) -> Confidences:
     return confidences_N
 
 
-def cross_fitted_confidences(logits_NK: Logits, label_ids_N: LabelIds) -> Confidences:
+def cross_fitted_confidences(logits_NK: Logits, label_ids_N: WideLabelIds) -> Confidences:
     """Confidences of rows that had no say in their temperature: even rows get the odd rows' temperature, odd rows the even rows'.
 
     Args:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from model.measuring.baseline import spaced_rows
 from model.measuring.calibration import (
     Confidences,
-    LabelIds,
     Logits,
+    WideLabelIds,
     confidences,
     cross_entropy,
     cross_fitted_confidences,
@@ -46,7 +46,7 @@ class HeldOut:
 
     rows: Rows
     logits: Logits
-    label_ids: LabelIds
+    label_ids: WideLabelIds
 
 
 def choose_rows(manifest: Manifest) -> Rows:
@@ -102,7 +102,7 @@ def measure(
     )
 
 
-def _confusion(label_ids_N: LabelIds, predicted_N: npt.NDArray[np.intp], num_classes: int) -> list[list[int]]:
+def _confusion(label_ids_N: WideLabelIds, predicted_N: npt.NDArray[np.intp], num_classes: int) -> list[list[int]]:
     pairs = np.bincount(label_ids_N * num_classes + predicted_N, minlength=num_classes**2)
     table: list[list[int]] = pairs.reshape(num_classes, num_classes).tolist()
     return table

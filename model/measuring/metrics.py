@@ -14,7 +14,8 @@ from pipeline.batches.order import Rows
 from pipeline.batches.shard_dataset import Batch
 
 Logits = npt.NDArray[np.float32]
-LabelIds = npt.NDArray[np.int64]
+WideLabelIds = npt.NDArray[np.int64]
+"""Label ids that index arrays and tensors; shards store them as uint16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Evaluation:
 @torch.inference_mode()
 def predict_logits(
     network: nn.Module, rows: ShardRows, chosen_N: Rows, num_classes: int, device: torch.device
-) -> tuple[Logits, LabelIds]:
+) -> tuple[Logits, WideLabelIds]:
     """Run a network on rows of a split.
 
     Args:

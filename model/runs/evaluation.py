@@ -1,19 +1,31 @@
-"""What a run knows about itself: `evaluation.json`, written by training and read by reports. Imports nothing heavy.
+"""What was measured of a trained network: `evaluation.json` on one page, written by training and read by reports.
 
-All figures are of the held-out rows unless they say otherwise. K classes, L max_length.
+All figures are of the held-out rows unless they say otherwise. K classes, L max_length. A file that lacks something, has too much or says
+what cannot be is refused by name, so that a report never shows half of a run.
 """
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated
 
-EVALUATION_JSON = "evaluation.json"
+import msgspec
+from msgspec import Meta
+
+from model.runs.folder import EVALUATION_JSON, REMEDY
+from pipeline.storage.json_file import read_json
+
 FORMAT_VERSION = 1
 NUM_BINS = 15
 
+Count = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
-@dataclass(frozen=True, kw_only=True)
-class Bin:
+
+class _Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Figures by name."""
+
+
+class Bin(_Figures, frozen=True, kw_only=True):
     """Rows whose confidence lies in one of `NUM_BINS` intervals of equal width.
 
     Attributes:
@@ -22,13 +34,12 @@ class Bin:
         accuracy: The share of them that is right; 0 where there is none.
     """
 
-    rows: int
-    confidence: float
-    accuracy: float
+    rows: Count
+    confidence: Share
+    accuracy: Share
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
+class Calibration(_Figures, frozen=True, kw_only=True):
     """How far confidences can be taken for probabilities of being right.
 
     Attributes:
@@ -36,12 +47,11 @@ class Calibration:
         bins: `NUM_BINS` of them, from confidence 0 to 1.
     """
 
-    ece: float
-    bins: list[Bin]
+    ece: Share
+    bins: Annotated[list[Bin], Meta(min_length=NUM_BINS, max_length=NUM_BINS)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Coverage:
+class Coverage(_Figures, frozen=True, kw_only=True):
     """What is left of the rows when those below a confidence abstain.
 
     Attributes:
@@ -50,13 +60,12 @@ class Coverage:
         accuracy: Share of those that is right.
     """
 
-    min_confidence: float
-    coverage: float
-    accuracy: float
+    min_confidence: Share
+    coverage: Share
+    accuracy: Share
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(_Figures, frozen=True, kw_only=True):
     """The lowest threshold that reaches an accuracy.
 
     Attributes:
@@ -68,8 +77,7 @@ class Target:
     reached: Coverage | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
+class Mistake(_Figures, frozen=True, kw_only=True):
     """A row that was taken for another class, with high confidence.
 
     Attributes:
@@ -86,11 +94,10 @@ class Mistake:
     text: str
     label: str
     prediction: str
-    confidence: float
+    confidence: Share
 
 
-@dataclass(frozen=True, kw_only=True)
-class Baseline:
+class Baseline(_Figures, frozen=True, kw_only=True):
     """A plain model on the same rows, to hold the network against.
 
     Attributes:
@@ -101,13 +108,12 @@ class Baseline:
     """
 
     name: str
-    accuracy: float
+    accuracy: Share
     rows_train: int
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
+class Seen(_Figures, frozen=True, kw_only=True):
     """Held-out rows that training had as well.
 
     Attributes:
@@ -117,14 +123,13 @@ class Seen:
         accuracy_without: On the others; None where there is none.
     """
 
-    rows: int
-    rows_as_codes: int
-    accuracy: float | None
-    accuracy_without: float | None
+    rows: Count
+    rows_as_codes: Count
+    accuracy: Share | None
+    accuracy_without: Share | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layer:
+class Layer(_Figures, frozen=True, kw_only=True):
     """One line of the network's summary.
 
     Attributes:
@@ -140,11 +145,11 @@ class Layer:
     parameters: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunEvaluation:
+class RunEvaluation(_Figures, frozen=True, kw_only=True):
     """Everything that a report shows beside the epochs.
 
     Attributes:
+        format_version: Of the file.
         labels: K class names.
         rows_train: Rows of the training split.
         accuracy: Share of the held-out rows whose most probable class is theirs.
@@ -165,24 +170,32 @@ class RunEvaluation:
         layers: The network, module by module.
     """
 
+    format_version: int = FORMAT_VERSION
     labels: list[str]
-    rows_train: int
-    accuracy: float
+    rows_train: Count
+    accuracy: Share
     loss: float
     loss_uncalibrated: float
-    temperature: float
-    confusion: list[list[int]]
+    temperature: Annotated[float, Meta(gt=0)]
+    confusion: list[list[Count]]
     calibrated: Calibration
     uncalibrated: Calibration
     coverage: list[Coverage]
     targets: list[Target]
-    lengths_train: list[int]
-    lengths_valid: list[int]
-    characters: list[tuple[str, int]]
+    lengths_train: list[Count]
+    lengths_valid: list[Count]
+    characters: list[tuple[str, Count]]
     mistakes: list[Mistake]
     seen: Seen
     baseline: Baseline | None
     layers: list[Layer]
+
+    def __post_init__(self) -> None:
+        num_classes = len(self.labels)
+        if {len(self.confusion), *map(len, self.confusion)} != {num_classes}:
+            raise ValueError(f"confusion: expected {num_classes} rows of {num_classes} classes")
+        if len(self.lengths_train) != len(self.lengths_valid):
+            raise ValueError("lengths_train and lengths_valid: expected equally many")
 
     @property
     def rows_valid(self) -> int:
@@ -191,5 +204,15 @@ class RunEvaluation:
 
     def to_bytes(self) -> bytes:
         """The bytes of `evaluation.json`."""
-        content: dict[str, Any] = {"format_version": FORMAT_VERSION, **asdict(self)}
-        return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(msgspec.to_builtins(self), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def read_evaluation(run: Path) -> RunEvaluation | None:
+    """Read a run's `evaluation.json`; None where there is none, as in runs of an earlier charmill.
+
+    Raises:
+        InputError: The file is damaged.
+        MismatchError: It is of another format version.
+    """
+    path = run / EVALUATION_JSON
+    return read_json(path, RunEvaluation, (FORMAT_VERSION,), REMEDY) if path.exists() else None

@@ -1,24 +1,30 @@
-"""The rules for a run's folder: when a training may begin, go on or start over there. Needs no torch."""
+"""A run's folder on one page: the files that it has, and when a training may begin, go on or start over there.
+
+RUN/
+├── model.json          what the model is and takes; written last, a folder without it is not a finished run
+├── model.safetensors   the weights, float32, by the names of the network's modules
+├── evaluation.json     what was measured on the held-out rows
+├── metrics.jsonl       a line an epoch
+├── config.toml         every flag of the training, resolved; `--config` takes it
+├── report.html         one file that opens offline
+└── checkpoints/        last.safetensors, from which --resume goes on
+"""
 
 from pathlib import Path
 
-from model.runs.evaluation import EVALUATION_JSON
-from model.runs.model_file import MODEL_JSON
 from pipeline.errors import UsageError
 
+MODEL_JSON = "model.json"
+EVALUATION_JSON = "evaluation.json"
+METRICS_JSONL = "metrics.jsonl"
+CONFIG_TOML = "config.toml"
+REPORT_HTML = "report.html"
 CHECKPOINT = "checkpoints/last.safetensors"
 RUN_FILES = frozenset(
-    {
-        MODEL_JSON,
-        "model.safetensors",
-        EVALUATION_JSON,
-        "metrics.jsonl",
-        "config.toml",
-        "report.html",
-        "checkpoints",
-        ".lock",
-    }
+    {MODEL_JSON, "model.safetensors", EVALUATION_JSON, METRICS_JSONL, CONFIG_TOML, REPORT_HTML, "checkpoints", ".lock"}
 )
+REMEDY = "copy the run again, or train again with this charmill"
+"""What to do where one of them is damaged or of another version."""
 
 
 def require_free_run(run: Path, *, resume: bool, overwrite: bool) -> None:

@@ -1,17 +1,7 @@
-"""The run format on one page: what `model.json` says, and how a model is stored and read back. Needs no torch.
-
-RUN/
-├── model.json          written last; a folder without it is not a finished run
-├── model.safetensors   the weights, float32, by the names of the network's modules
-├── evaluation.json     what was measured on the held-out rows, see evaluation.py
-├── metrics.jsonl       a line an epoch
-├── config.toml         every flag of the training, resolved; `--config` takes it
-├── report.html         one file that opens offline
-└── checkpoints/        last.safetensors, from which --resume goes on
-"""
+"""A model read back from a run's folder: `model.json`, and the weights that it names by their hash. Needs no torch."""
 
 import hashlib
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -19,10 +9,29 @@ from safetensors.numpy import load
 
 from model.architectures.registry import config_from_json
 from model.architectures.trained import FORMAT_VERSION, WEIGHTS, Model, Weights
-from pipeline.errors import InputError, MismatchError, UsageError, from_os_error
-from pipeline.text.alphabet import profile_from_json
+from model.runs.folder import MODEL_JSON, REMEDY
+from pipeline.errors import InputError, UsageError, from_os_error
+from pipeline.storage.json_file import read_json, reading
+from pipeline.text.alphabet import StoredProfile, profile_from_json
 
-MODEL_JSON = "model.json"
+
+@dataclass(frozen=True, kw_only=True)
+class _StoredWeights:
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StoredModel:
+    """What is read of `model.json`."""
+
+    architecture: dict[str, str | int | float]
+    profile: StoredProfile
+    labels: list[str]
+    temperature: float
+    dataset_fingerprint: str
+    weights: _StoredWeights
+    versions: dict[str, str]
 
 
 def read_model(run: Path) -> Model:
@@ -41,28 +50,18 @@ def read_model(run: Path) -> Model:
             f"{run}: {MODEL_JSON} is missing, so no training has finished there; go on with python -m jobs.train --resume",
             path=run,
         )
-    try:
-        content = json.loads(path.read_bytes())
-        version = content["format_version"]
-        if version != FORMAT_VERSION:
-            raise MismatchError(
-                f"{path}: format_version is {version}, expected {FORMAT_VERSION}; train again with this charmill",
-                path=path,
-            )
+    stored = read_json(path, _StoredModel, (FORMAT_VERSION,), REMEDY)
+    with reading(path, REMEDY):
         return Model(
-            architecture=config_from_json(content["architecture"]),
-            profile=profile_from_json(content["profile"], str(run)),
-            labels=[str(label) for label in content["labels"]],
-            temperature=float(content["temperature"]),
-            dataset_fingerprint=content["dataset_fingerprint"],
-            weights_bytes=content["weights"]["bytes"],
-            weights_sha256=content["weights"]["sha256"],
-            versions=content["versions"],
+            architecture=config_from_json(stored.architecture),
+            profile=profile_from_json(stored.profile, str(run)),
+            labels=stored.labels,
+            temperature=stored.temperature,
+            dataset_fingerprint=stored.dataset_fingerprint,
+            weights_bytes=stored.weights.bytes,
+            weights_sha256=stored.weights.sha256,
+            versions=stored.versions,
         )
-    except OSError as error:
-        raise from_os_error(error, "read", path) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: it is damaged ({type(error).__name__}: {error}); train again", path=path) from error
 
 
 def read_weights(run: Path, model: Model) -> Weights:
@@ -75,17 +74,17 @@ def read_weights(run: Path, model: Model) -> Weights:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: the model's weights are missing; train again", path=path) from error
+        raise InputError(f"{path}: the model's weights are missing; {REMEDY}", path=path) from error
     except OSError as error:
         raise from_os_error(error, "read", path) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != model.weights_sha256:
         raise InputError(
             f"{path}: the model is corrupt, expected {model.weights_bytes:,} bytes with SHA-256 {model.weights_sha256[:16]}, "
-            f"got {len(data):,} with {digest[:16]}; copy the run again or train again",
+            f"got {len(data):,} with {digest[:16]}; {REMEDY}",
             path=path,
         )
     try:
         return load(data)
     except SafetensorError as error:
-        raise InputError(f"{path}: the model is corrupt ({error}); train again", path=path) from error
+        raise InputError(f"{path}: the model is corrupt ({error}); {REMEDY}", path=path) from error

@@ -4,11 +4,14 @@ A part is a scores file and a quarantine file of consecutive blocks, complete an
 list of parts (`PartJournal`) decides what survives; a file that is in no list is rubbish.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,6 +20,7 @@ from pipeline.records.quarantine import Reject, read_rejects
 from pipeline.records.rows import Place
 from pipeline.storage.checksum import sha256_of
 from pipeline.storage.durable import sync_folder
+from pipeline.storage.json_file import reading
 
 COUNTS = ("rows_in", "rows_scored", "rows_quarantined", "rows_correct", "rows_abstained", "rows_abstained_correct")
 
@@ -28,6 +32,9 @@ class PartFile:
     name: str
     bytes: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        require_plain_name(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,31 +57,32 @@ class Part:
     reasons: Mapping[str, int]
     end: Place | None
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return asdict(self)
+    def __post_init__(self) -> None:
+        if self.counts.keys() != set(COUNTS):
+            raise ValueError(f"counts: expected {', '.join(COUNTS)}")
+
+    def to_json(self) -> str:
+        """What a list of parts stores; with charmill's version, since another one may score otherwise."""
+        return json.dumps({"version": version("charmill"), "part": asdict(self)})
 
 
-def part_from_json(content: dict[str, Any]) -> Part:
-    """What `to_json` made.
+@dataclass(frozen=True, kw_only=True)
+class _StoredPart:
+    version: str
+    part: Part
+
+
+def part_from_json(stored: str) -> Part:
+    """What `Part.to_json` made.
 
     Raises:
-        ValueError, KeyError, TypeError: It is not that, or a file name leaves the folder.
+        InputError: It is not that, or another charmill made it.
     """
-    files = [None if content[name] is None else PartFile(**content[name]) for name in ("scores", "quarantine")]
-    for file in files:
-        if file is not None:
-            require_plain_name(file.name)
-    if files[0] is None:
-        raise ValueError("a part has scores")
-    return Part(
-        number=int(content["number"]),
-        scores=files[0],
-        quarantine=files[1],
-        counts={name: int(content["counts"][name]) for name in COUNTS},
-        reasons={str(reason): int(count) for reason, count in content["reasons"].items()},
-        end=Place(**{name: int(value) for name, value in content["end"].items()}),
-    )
+    with reading("a part in the ledger", "score it again"):
+        part = msgspec.json.decode(stored, type=_StoredPart).part
+        if part.to_json() != stored:  # nor may it have another version, or fields that this charmill does not know
+            raise ValueError("this charmill would not have written it")
+        return part
 
 
 class PartJournal(Protocol):
@@ -124,7 +132,7 @@ class PartFolder:
             return all(
                 _describe(self._path / file.name) == file for file in (part.scores, part.quarantine) if file is not None
             )
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no system allows
             return False
 
     def read_scores(self, part: Part) -> Iterator[pa.Table]:

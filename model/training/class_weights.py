@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.dataset.manifest import TRAIN, Manifest
-from pipeline.dataset.shards import open_labels
+from pipeline.inspection.histogram import count_classes
 
 
 def balanced_weights(folder: Path, manifest: Manifest) -> npt.NDArray[np.float32]:
@@ -21,12 +21,8 @@ def balanced_weights(folder: Path, manifest: Manifest) -> npt.NDArray[np.float32
     Returns:
         Float32 [K], owned by the caller; over the training rows they are 1 in the mean.
     """
-    num_classes = len(manifest.labels)
-    counts = np.zeros(num_classes, dtype=np.int64)
-    for shard in manifest.shards:
-        if shard.split == TRAIN:
-            counts += np.bincount(open_labels(folder, shard), minlength=num_classes)
+    counts = count_classes(folder, manifest, TRAIN)
     present = counts > 0
-    weights = np.zeros(num_classes, dtype=np.float32)
+    weights = np.zeros(len(counts), dtype=np.float32)
     weights[present] = counts.sum() / (present.sum() * counts[present])
     return weights

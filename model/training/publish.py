@@ -10,13 +10,11 @@ from torch import nn
 from model.architectures.base import Architecture
 from model.architectures.trained import WEIGHTS, Model
 from model.reports.run_report import render_report
-from model.runs.evaluation import EVALUATION_JSON, RunEvaluation
-from model.runs.model_file import MODEL_JSON
-from model.runs.record import CONFIG_TOML, METRICS_JSONL, make_record
+from model.runs.evaluation import RunEvaluation
+from model.runs.folder import CONFIG_TOML, EVALUATION_JSON, METRICS_JSONL, MODEL_JSON, REPORT_HTML
+from model.runs.record import make_record
 from pipeline.dataset.manifest import Manifest
 from pipeline.storage.durable import replace_file
-
-REPORT_HTML = "report.html"
 
 
 def publish_run(

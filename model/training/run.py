@@ -13,8 +13,7 @@ from model.engines.predictor import Device
 from model.measuring.layers import summarise
 from model.measuring.network import measure_network
 from model.runs.evaluation import Layer, RunEvaluation
-from model.runs.folder import CHECKPOINT, require_free_run
-from model.runs.record import CONFIG_TOML, METRICS_JSONL
+from model.runs.folder import CHECKPOINT, CONFIG_TOML, METRICS_JSONL, require_free_run
 from model.training.loop import OnEpoch, Trained, Training
 from model.training.publish import publish_run
 from model.training.recipe import TrainConfig, resolve

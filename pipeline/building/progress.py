@@ -1,33 +1,34 @@
 """How far a build came: a file in the staging folder from which the next run goes on where a killed one stopped.
 
 The file names what is finished (shards, rejects, sources as far as they were read) with sizes and hashes, and a mark: a border between two
-blocks from which the reading goes on. Nothing is believed: whoever finds the file compares all that it names. What is there beside
-it is cleared. Used by the builder only.
+blocks from which the next run reads on. The next run compares all that is named with what is there before it uses it, and clears the rest.
 
-The first line is the SHA-256 of the rest, which is JSON. A file that is well hashed and still says what no charmill would have said is not
-believed either.
+The first line is the SHA-256 of the rest, which is JSON. A file is used only if it is, to the last byte, what this charmill would write.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipeline.dataset.manifest import FILE_KINDS, TRAIN, VALID, ShardEntry, SourceEntry, require_plain_name
+from pipeline.dataset.manifest import TRAIN, VALID, ShardEntry, SourceEntry
+from pipeline.errors import CharmillError
 from pipeline.records.quarantine import Reject, is_quarantine, read_rejects
 from pipeline.records.rows import Place
 from pipeline.storage.checksum import sha256_of
 from pipeline.storage.durable import replace_file
+from pipeline.storage.json_file import reading
 from pipeline.storage.source import Source
 
 PROGRESS = "progress.json"
@@ -93,23 +94,19 @@ class Progress:
     parts: list[StoredBytes]
 
     def __post_init__(self) -> None:
-        for shard in self.shards:
-            for kind in FILE_KINDS:
-                require_plain_name(getattr(shard, kind))
         parts_are_named = all(_PART.fullmatch(part.name) for part in self.parts)
-        shards_are_whole = all(
-            shard.split in {TRAIN, VALID} and shard.bytes.keys() == shard.sha256.keys() == FILE_KINDS.keys()
-            for shard in self.shards
-        )
-        mark_is_known = 0 <= self.mark.source <= len(self.sources) and self.mark.rows.keys() == {TRAIN, VALID}
-        if not (parts_are_named and shards_are_whole and mark_is_known):
+        splits_are_known = self.mark.rows.keys() == {TRAIN, VALID} >= {shard.split for shard in self.shards}
+        if not (parts_are_named and splits_are_known and 0 <= self.mark.source <= len(self.sources)):
             raise ValueError("no build writes such a progress file")
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the progress file."""
+        content = json.dumps({"format_version": PROGRESS_VERSION, **asdict(self)}).encode()
+        return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
     def write(self, stage: Path) -> None:
         """Replace the progress file, durably."""
-        content = json.dumps({"format_version": PROGRESS_VERSION, **asdict(self)}).encode()
-        digest = hashlib.sha256(content).hexdigest().encode()
-        replace_file(stage / PROGRESS, lambda file: file.write(digest + b"\n" + content))
+        replace_file(stage / PROGRESS, lambda file: file.write(self.to_bytes()))
 
     def shard_files(self, stage: Path) -> Iterator[tuple[Path, StoredBytes]]:
         """The files of the finished shards, and how they were."""
@@ -168,45 +165,14 @@ def _is_same(path: Path, stored: StoredBytes) -> bool:
 
 def read_progress(stage: Path, fingerprint: str) -> Progress | None:
     """Read what an earlier run left; None where there is nothing, it is damaged or makes no sense, or it was another run."""
-    try:
-        digest, _, content = (stage / PROGRESS).read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    if hashlib.sha256(content).hexdigest().encode() != digest:
-        return None
-    try:
-        stored = json.loads(content)
-        if (_typed(int, stored.pop("format_version")), stored["fingerprint"]) != (PROGRESS_VERSION, fingerprint):
-            return None
-        progress: Progress = _typed(Progress, stored)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    return progress
-
-
-def _typed(kind: Any, value: Any) -> Any:
-    """Rebuild what `dataclasses.asdict` and JSON made of a value of that type; all types are compared, since JSON has its own.
-
-    Raises:
-        TypeError: It is of another type.
-        ValueError: A dataclass has other fields.
-    """
-    of, arguments = get_origin(kind), get_args(kind)
-    if of is UnionType:  # Something or None.
-        return None if value is None else _typed(arguments[0], value)
-    expected = dict if is_dataclass(kind) else of or kind
-    if type(value) is not expected:
-        raise TypeError(f"expected {expected.__name__}, got {type(value).__name__}")
-    if of is list:
-        return [_typed(arguments[0], entry) for entry in value]
-    if of is dict:
-        return {name: _typed(arguments[1], entry) for name, entry in value.items()}
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        if value.keys() != hints.keys():
-            raise ValueError(f"expected {sorted(hints)}, got {sorted(value)}")
-        return kind(**{name: _typed(hint, value[name]) for name, hint in hints.items()})
-    return value
+    path = stage / PROGRESS
+    with suppress(CharmillError), reading(path, "start again"):
+        stored = path.read_bytes()
+        progress = msgspec.json.decode(stored.partition(b"\n")[2], type=Progress)
+        # The same bytes mean the right hash and version, and no field that this charmill does not know.
+        if progress.fingerprint == fingerprint and progress.to_bytes() == stored:
+            return progress
+    return None
 
 
 def fingerprint_of(content: dict[str, Any]) -> str:

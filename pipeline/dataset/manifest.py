@@ -1,4 +1,4 @@
-"""The dataset format on one page: what `manifest.json` says, and how it is read back and checked. Anyone may import this.
+"""The dataset format on one page: what `manifest.json` says, and how it is read back and checked.
 
 DIR/
 ├── manifest.json            written last; a folder without it is not a dataset
@@ -20,12 +20,13 @@ Version 2 writes the rows without compression, which took as long as all the res
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pipeline.errors import InputError, MismatchError, UsageError, from_os_error
-from pipeline.text.alphabet import Profile, profile_from_json
+from pipeline.errors import UsageError
+from pipeline.storage.json_file import read_json
+from pipeline.text.alphabet import Profile, StoredProfile, profile_from_json
 
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, FORMAT_VERSION)
@@ -68,6 +69,12 @@ class ShardEntry:
     num_rows: int
     bytes: dict[str, int]
     sha256: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if not self.bytes.keys() == self.sha256.keys() == FILE_KINDS.keys():
+            raise ValueError(f"bytes and sha256: expected one each of {', '.join(FILE_KINDS)}")
+        for kind in FILE_KINDS:
+            require_plain_name(getattr(self, kind))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +128,18 @@ class Manifest:
         return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _StoredManifest:
+    """What is read of `manifest.json`; its sums of rows follow from the sources."""
+
+    profile: StoredProfile
+    labels: list[str]
+    split: SplitEntry
+    sources: list[SourceEntry]
+    shards: list[ShardEntry]
+    format_version: int
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest of a dataset.
 
@@ -134,40 +153,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise UsageError(
             f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with python -m jobs.encode", path=folder
         )
-    try:
-        content = json.loads(path.read_bytes())
-        version = content["format_version"]
-    except OSError as error:
-        raise from_os_error(error, "read", path) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
-    if version not in READABLE_VERSIONS:
-        raise MismatchError(
-            f"{path}: format_version is {version}, expected {FORMAT_VERSION}; encode the CSVs again with python -m jobs.encode",
-            path=path,
-        )
-    try:
-        manifest = Manifest(
-            profile=profile_from_json(content["profile"], str(folder)),
-            labels=[str(label) for label in content["labels"]],
-            split=entry_from_json(SplitEntry, content["split"]),
-            sources=[entry_from_json(SourceEntry, source) for source in content["sources"]],
-            shards=[entry_from_json(ShardEntry, shard) for shard in content["shards"]],
-            format_version=version,
-        )
-        for name in manifest.file_names:
-            require_plain_name(name)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
-    return manifest
-
-
-T = TypeVar("T", SplitEntry, SourceEntry, ShardEntry)
-
-
-def entry_from_json(kind: type[T], content: dict[str, Any]) -> T:
-    """Rebuild an entry from what `dataclasses.asdict` made of it."""
-    return kind(**{field.name: content[field.name] for field in fields(kind)})
+    stored = read_json(path, _StoredManifest, READABLE_VERSIONS, "encode the CSVs again with python -m jobs.encode")
+    return Manifest(**vars(stored) | {"profile": profile_from_json(stored.profile, str(folder))})
 
 
 def require_plain_name(name: str) -> None:
@@ -178,7 +165,3 @@ def require_plain_name(name: str) -> None:
     """
     if Path(name).name != name or name in {"", ".", ".."}:
         raise ValueError(f"the file name {name!r} leaves the folder")
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: it is damaged ({type(error).__name__}: {error}); encode the CSVs again", path=path)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.inspection.count_kernel import Counts
+from pipeline.inspection.count_kernel import Histogram
 
 _NAMED_CLASSES = 3
 
 
-def check_classes(where: str, labels: Sequence[str], train_K: Counts, valid_K: Counts) -> dict[str, str]:
+def check_classes(where: str, labels: Sequence[str], train_K: Histogram, valid_K: Histogram) -> dict[str, str]:
     """Look for classes that cannot be learned or not be measured.
 
     Args:
@@ -38,7 +38,7 @@ def check_classes(where: str, labels: Sequence[str], train_K: Counts, valid_K: C
     return {what: classes for what, classes in amiss.items() if classes}
 
 
-def _name(labels: Sequence[str], counts_K: Counts, others_K: Counts, others: str) -> str:
+def _name(labels: Sequence[str], counts_K: Histogram, others_K: Histogram, others: str) -> str:
     """Some of the classes of which there are no rows here, with how many there are there; those with the most first."""
     missing = np.flatnonzero(counts_K == 0)
     first = missing[np.argsort(-others_K[missing], kind="stable")][:_NAMED_CLASSES]

@@ -5,11 +5,11 @@ import numpy.typing as npt
 from numba import njit
 
 Codes = npt.NDArray[np.uint8]
-Counts = npt.NDArray[np.int64]
+Histogram = npt.NDArray[np.int64]
 
 
 @njit(nogil=True, cache=True)
-def count_codes(codes_NL: Codes, fill: int, lengths: Counts, codes: Counts) -> None:
+def count_codes(codes_NL: Codes, fill: int, lengths: Histogram, codes: Histogram) -> None:
     """Add rows to two histograms.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.shards import open_codes, open_labels
-from pipeline.inspection.count_kernel import Counts, count_codes
+from pipeline.inspection.count_kernel import Histogram, count_codes
 from pipeline.text.alphabet import Profile
 
 _BLOCK_ROWS = 1 << 16
@@ -22,8 +22,8 @@ class CodeCounts:
         codes: int64 [256], how often each code occurs, the fill not counted.
     """
 
-    lengths: Counts
-    codes: Counts
+    lengths: Histogram
+    codes: Histogram
 
 
 def count_split(folder: Path, manifest: Manifest, split: str) -> CodeCounts:
@@ -44,7 +44,7 @@ def count_split(folder: Path, manifest: Manifest, split: str) -> CodeCounts:
     return counts
 
 
-def count_classes(folder: Path, manifest: Manifest, split: str) -> Counts:
+def count_classes(folder: Path, manifest: Manifest, split: str) -> Histogram:
     """Rows of a split by label id, int64 [K].
 
     Args:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import string
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,14 @@ Codes = npt.NDArray[np.uint8]
 
 MAX_LENGTH_LIMIT = 65_536
 ENCODING_VERSION = 1  # Bump when the same profile would give other codes.
+
+
+class StoredProfile(TypedDict):
+    """What manifests and model files say of a profile."""
+
+    name: str
+    max_length: int
+    fingerprint: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +79,7 @@ class Profile:
         """The codes of the suffix, uint8 [len(suffix)], owned by the caller."""
         return np.array([self.alphabet.index(character) for character in self.suffix], dtype=np.uint8)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> StoredProfile:
         """What manifests and model files store of a profile."""
         return {"name": self.name, "max_length": self.max_length, "fingerprint": self.fingerprint}
 
@@ -114,7 +122,7 @@ def get_profile(name: str, max_length: int = 0) -> Profile:
     return replace(PROFILES[name], max_length=max_length) if max_length else PROFILES[name]
 
 
-def profile_from_json(stored: dict[str, Any], where: str) -> Profile:
+def profile_from_json(stored: StoredProfile, where: str) -> Profile:
     """Rebuild the profile that a manifest or a model names, and refuse it if it would now give other codes.
 
     Raises:
@@ -128,7 +136,7 @@ def profile_from_json(stored: dict[str, Any], where: str) -> Profile:
     return profile
 
 
-def require_same_profile(where_a: str, a: dict[str, Any], where_b: str, b: dict[str, Any]) -> None:
+def require_same_profile(where_a: str, a: StoredProfile, where_b: str, b: StoredProfile) -> None:
     """Refuse to go on when two stored profiles differ.
 
     Raises:

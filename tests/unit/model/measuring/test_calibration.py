@@ -10,8 +10,8 @@ from model.measuring import calibration
 from model.measuring.calibration import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
-    LabelIds,
     Logits,
+    WideLabelIds,
     confidences,
     cross_entropy,
     cross_fitted_confidences,
@@ -21,7 +21,7 @@ from model.measuring.calibration import (
 from model.runs.evaluation import NUM_BINS
 
 
-def sample(num_rows: int, scale: float, num_classes: int = 4, seed: int = 0) -> tuple[Logits, LabelIds]:
+def sample(num_rows: int, scale: float, num_classes: int = 4, seed: int = 0) -> tuple[Logits, WideLabelIds]:
     """Rows whose classes are drawn with the probabilities of their logits, and the logits scale times too large."""
     generator = np.random.default_rng(seed)
     logits_NK = generator.normal(0, 2, (num_rows, num_classes))

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from model.architectures.charcnn.config import CharCnnConfig
 from model.reports.comparison import different_settings, names_apart, render_comparison
@@ -129,8 +130,8 @@ def test_targets_that_need_no_threshold_and_a_run_without_a_mistake_are_said() -
     assert evaluation is not None
     reached = evaluation.targets[0].reached
     assert reached is not None
-    target = replace(evaluation.targets[0], reached=replace(reached, coverage=1.0, accuracy=0.97))
-    evaluation = replace(evaluation, targets=[target], mistakes=[], baseline=None, characters=[("a", 0)])
+    target = structs.replace(evaluation.targets[0], reached=structs.replace(reached, coverage=1.0, accuracy=0.97))
+    evaluation = structs.replace(evaluation, targets=[target], mistakes=[], baseline=None, characters=[("a", 0)])
     text = Page(render_report(replace(record, evaluation=evaluation))).text
     assert "95 % is reached without a threshold: 97.00 % of all rows are right" in text
     assert "--min-confidence" not in text

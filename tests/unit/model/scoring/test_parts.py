@@ -1,6 +1,5 @@
 """Parts survive in a list that somebody keeps; from any of them scoring goes on, and ends with the bytes of one that was never stopped."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from model.engines.load import load_predictor
 from model.runs.model_file import read_model
 from model.scoring.columns import ScoreOptions
 from model.scoring.part_writer import ScoreReport
-from model.scoring.parts import COUNTS, Part, PartFolder, part_from_json
+from model.scoring.parts import COUNTS, Part, PartFile, PartFolder, part_from_json
 from model.scoring.scorer import Scorer
+from pipeline.errors import InputError
 from pipeline.formats.csv import scanner
 from pipeline.formats.opening import Formats
 from pipeline.records.wanted import Wanted
@@ -24,7 +24,7 @@ class Journal:
         self.parts = parts
 
     def add(self, part: Part) -> None:
-        self.parts.append(part_from_json(json.loads(json.dumps(part.to_json()))))
+        self.parts.append(part_from_json(part.to_json()))
 
 
 @pytest.fixture
@@ -97,8 +97,17 @@ def test_a_part_that_was_touched_is_not_whole(csv: Path, tmp_path: Path) -> None
 def test_a_part_cannot_name_a_file_elsewhere(csv: Path, tmp_path: Path, name: str) -> None:
     journal = Journal([])
     _score(csv, tmp_path / "parts", journal)
-    content = journal.parts[0].to_json()
-    assert set(content["counts"]) == set(COUNTS)
-    content["scores"]["name"] = name
-    with pytest.raises(ValueError, match="leaves the folder"):
-        part_from_json(content)
+    part = journal.parts[0]
+    stored = part.to_json()
+    with pytest.raises(InputError, match=r"leaves the folder, at 'part\.scores'"):
+        part_from_json(stored.replace(part.scores.name, name))
+
+
+def test_a_part_of_another_charmill_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = PartFile(name="scores.parquet", bytes=1, sha256="a")
+    part = Part(number=0, scores=file, quarantine=None, counts=dict.fromkeys(COUNTS, 1), reasons={}, end=None)
+    stored = part.to_json()
+    assert part_from_json(stored) == part
+    monkeypatch.setattr("model.scoring.parts.version", lambda name: "0")
+    with pytest.raises(InputError, match="would not have written it"):
+        part_from_json(stored)

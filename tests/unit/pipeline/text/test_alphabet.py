@@ -11,6 +11,7 @@ from pipeline.text.alphabet import (
     MAX_LENGTH_LIMIT,
     PROFILES,
     Profile,
+    StoredProfile,
     get_profile,
     profile_from_json,
     require_same_profile,
@@ -74,7 +75,7 @@ def test_stored_profile_comes_back(profile: Profile) -> None:
 
 
 def test_stored_profile_of_another_charmill_is_refused_with_both_fingerprints() -> None:
-    stored = {**SEED.to_json(), "fingerprint": "0123456789abcdef"}
+    stored: StoredProfile = {**SEED.to_json(), "fingerprint": "0123456789abcdef"}
     with pytest.raises(MismatchError, match=f"0123456789abcdef.*{SEED.fingerprint}"):
         profile_from_json(stored, "run")
     with pytest.raises(MismatchError, match="'klingon'"):
