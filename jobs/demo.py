@@ -136,4 +136,4 @@ def render(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_command("demo", DemoConfig, run, render)
+    run_command("demo", DemoConfig, run, render, reads=True)

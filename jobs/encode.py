@@ -137,4 +137,4 @@ def render(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_command("encode", EncodeConfig, run, render)
+    run_command("encode", EncodeConfig, run, render, reads=True)

@@ -97,4 +97,4 @@ def render(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_command("score", ScoreConfig, run, render)
+    run_command("score", ScoreConfig, run, render, reads=True)

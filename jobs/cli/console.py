@@ -1,4 +1,4 @@
-"""What a person or a machine sees: the result on standard output, progress and logs on standard error. For jobs only."""
+"""What a person or a machine sees: the result on standard output, progress and logs on standard error."""
 
 import json
 import sys
@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import structlog
-
 from pipeline.execution.meter import Figures, Meter
 
-PLAIN_LINE_SECONDS = 5.0
 BAR_SECONDS = 0.1
 
 
 def make_log(form: str) -> Any:
     """A logger on standard error, ``text`` or ``json``."""
+    import structlog  # It takes 50 ms, which `--help` does without.
+
     is_json = form == "json"
     structlog.configure(
         processors=[
@@ -60,24 +59,28 @@ def _figure(value: Any) -> str:
 
 
 @contextmanager
-def metered(form: str, title: str, total: float) -> Iterator[Meter]:
-    """Show a live bar on a terminal, and a log line every few seconds otherwise; ``partial(metered, form)`` opens the meters of a job.
+def metered(form: str, title: str, total: float, *, line_seconds: float = 5.0) -> Iterator[Meter]:
+    """Show a live bar on a terminal, and a log line now and then otherwise; ``partial(metered, form)`` opens the meters of a job.
 
     Args:
-        form: Of the log lines.
+        form: Of the log lines, ``text`` or ``json``.
         title: What is being done.
         total: What `done` will reach; 0 where it is not known.
+        line_seconds: Between two log lines.
     """
     if sys.stderr.isatty() and form == "text":
         with _bar(title, total) as meter:
             yield meter
     else:
-        yield _LineMeter(make_log(form), title, total, is_json=form == "json")
+        yield _LineMeter(make_log(form), title, total, line_seconds, is_json=form == "json")
 
 
 class _LineMeter:
-    def __init__(self, log: Any, title: str, total: float, *, is_json: bool) -> None:
+    """Writes log lines."""
+
+    def __init__(self, log: Any, title: str, total: float, line_seconds: float, *, is_json: bool) -> None:
         self._log = log
+        self._line_seconds = line_seconds
         self._is_json = is_json
         self._title = title
         self._total = total
@@ -85,7 +88,7 @@ class _LineMeter:
 
     def update(self, done: float, figures: Callable[[], Figures]) -> None:
         now = time.monotonic()
-        if now - self._shown < PLAIN_LINE_SECONDS:
+        if now - self._shown < self._line_seconds:
             return
         self._shown = now
         known: dict[str, Any] = {}
@@ -104,6 +107,7 @@ class _LineMeter:
 
 @contextmanager
 def _bar(title: str, total: float) -> Iterator[Meter]:
+    """A bar that is gone when it is done."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
@@ -123,6 +127,8 @@ def _bar(title: str, total: float) -> Iterator[Meter]:
 
 
 class _BarMeter:
+    """Moves a bar; lines that stay go above it."""
+
     def __init__(self, progress: Any, task: Any) -> None:
         self._progress = progress
         self._task = task

@@ -1,22 +1,23 @@
-"""The flags that every command takes, and how words become values."""
+"""The flags that every command takes, and the word for the CSVs of those that read some."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter, convert
+from cyclopts import Parameter
 
 from pipeline.errors import UsageError
 from pipeline.execution.threads import available_threads
 
-STDIN_TOKEN = "(standard input)"  # cyclopts takes a lone hyphen for an option.
+STDIN_TOKEN = "(standard input)"
+"""Stands in for a lone hyphen on the way through cyclopts, which would take it for an option."""
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ShownConfig:
-    """Flags that every command takes."""
+    """Flags that every command takes: what it shows, and where its values come from."""
 
     config: Path | None = None
     "A TOML file with values for these flags, at its top level or in a table named like the job."
@@ -31,7 +32,7 @@ class ShownConfig:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class CommonConfig(ShownConfig):
-    """Flags that every job takes."""
+    """Flags that every job takes: those, and what it works with."""
 
     threads: int = 0
     "Threads to use; 0 for all cores."
@@ -46,15 +47,6 @@ class CommonConfig(ShownConfig):
     def num_threads(self) -> int:
         """Threads to use, at least 1."""
         return available_threads(self.threads)
-
-
-def convert_token(kind: Any, tokens: Sequence[Any]) -> Any:
-    """As cyclopts does, but for whole numbers, of which it would round what has a decimal point."""
-    whole = kind is int or int in getattr(kind, "__args__", ())
-    for token in tokens if whole else ():
-        if "." in token.value:
-            raise ValueError(f"expected a whole number, got {token.value}.")
-    return convert(kind, tokens)
 
 
 def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The set-up of a process that runs a job: signals, streams, threads, the cache of compiled kernels."""
+"""The set-up of a process that runs a job: signals, standard streams, and what libraries look for when they are imported."""
 
 import io
 import os
@@ -14,7 +14,6 @@ from typing import Any
 
 _AGAIN_SECONDS = 0.05
 
-
 _THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "OMP_NUM_THREADS",
@@ -24,16 +23,37 @@ _THREAD_VARIABLES = (
 )
 
 
-def limit_threads(count: int) -> None:
-    """Tell the libraries, which read these when they are imported."""
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = str(count)
-    # Threads that spin while they wait starve each other where another process wants the cores too: with one beside it, a training step
-    # on 2 cores took 40 to 60 ms like this and 160 to 210 ms spinning. On cores of its own, sleeping costs 4 % (ngram) to 25 % (charcnn).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+def prepare_process(*, is_own: bool) -> None:
+    """Set up signals and standard streams: before the command line is read, for that can fail or be interrupted already.
+
+    Args:
+        is_own: The process is there for this job alone, so its last hooks may be taken too.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    _provide_streams()
+    if is_own:
+        sys.unraisablehook = _repeat_interrupt
 
 
-def settle_streams() -> None:
+def prepare_libraries(num_threads: int, *, reads: bool) -> None:
+    """Set up what Polars, Numba, BLAS and torch look for when they are imported: before they are.
+
+    Args:
+        num_threads: For each of them.
+        reads: The job reads inputs, which may be pipes, so Ctrl-C must end a read that waits. This imports Polars.
+    """
+    _limit_threads(num_threads)
+    _choose_kernel_cache()
+    if reads:
+        _end_waits_on_interrupt()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Handle a signal as Ctrl-C is handled."""
+    raise KeyboardInterrupt
+
+
+def _provide_streams() -> None:
     """Let there be standard streams to write to, which take any character: a service may have none, or an ASCII locale."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -43,7 +63,30 @@ def settle_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def settle_kernel_cache() -> None:
+def _repeat_interrupt(unraisable: Any) -> None:
+    """Interrupt once more, a little later, where an interrupt hit code that Python lets nothing be raised from, such as a finalizer."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _end_waits_on_interrupt() -> None:
+    """Let an interrupt end a system call that waits for a pipe or a thread, as CPython does; Polars' handler lets it go on waiting."""
+    import polars  # noqa: F401, ICN001  # it installs that handler when it is imported, so this comes after it
+
+    signal.siginterrupt(signal.SIGINT, True)
+
+
+def _limit_threads(count: int) -> None:
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = str(count)
+    # Threads that spin while they wait starve each other where another process wants the cores too: with one beside it, a training step
+    # on 2 cores took 40 to 60 ms like this and 160 to 210 ms spinning. On cores of its own, sleeping costs 4 % (ngram) to 25 % (charcnn).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _choose_kernel_cache() -> None:
     """Tell Numba where to keep compiled kernels if neither the packages' folder nor the home can be written, as for a service's user.
 
     The folder in the temporary directory must be this user's alone, since what is in it is run.
@@ -66,16 +109,3 @@ def _can_write(folder: Path) -> bool:
     while not folder.exists() and folder.parent != folder:
         folder = folder.parent
     return folder.is_dir() and os.access(folder, os.W_OK)
-
-
-def deliver_again(unraisable: Any) -> None:
-    """Interrupt once more, a little later, where an interrupt hit code that Python lets nothing be raised from, such as a finalizer."""
-    if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
-    else:
-        sys.__unraisablehook__(unraisable)
-
-
-def interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Handle a signal as Ctrl-C is handled."""
-    raise KeyboardInterrupt

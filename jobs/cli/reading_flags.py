@@ -1,4 +1,4 @@
-"""The reading flags that encode and score share, and what they mean to the reader. For jobs only."""
+"""The reading flags that encode and score share, and what they mean to the reader."""
 
 import csv
 from dataclasses import dataclass

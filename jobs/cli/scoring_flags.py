@@ -1,4 +1,4 @@
-"""The scoring flags that score and drops share, and what they mean to the scorer. For jobs only."""
+"""The scoring flags that score and drops share, and what they mean to the scorer."""
 
 import hashlib
 import json

@@ -1,6 +1,6 @@
-"""The flags of a training that belong together, in groups of `--help`. For jobs.train only; imports nothing heavy.
+"""The flags of a training that belong together, in groups of `--help`.
 
-None is what the recipe says. What a choice has no use for is refused when the flags meet the recipe, in `model/recipe.py`.
+None is what the recipe says. What a choice has no use for is refused when the flags meet the recipe, in `model/training/recipe.py`.
 """
 
 from collections.abc import Sequence

@@ -289,4 +289,4 @@ if __name__ == "__main__":
 
         run_command("drops status", drop_status.StatusConfig, drop_status.run, drop_status.render, sys.argv[2:])
     else:
-        run_command("drops", DropsJobConfig, run, render)
+        run_command("drops", DropsJobConfig, run, render, reads=True)

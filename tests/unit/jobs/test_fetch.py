@@ -12,8 +12,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from jobs import fetch
-from jobs.cli.command import parse
 from jobs.cli.flags import CommonConfig
+from jobs.cli.parse import parse
 from jobs.fetch import DATASETS, FetchConfig, RemoteDataset, RemoteFile, render, run
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
 from pipeline.storage.staging import exclusive

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobs.cli.command import parse
+from jobs.cli.parse import parse
 from jobs.train import TrainJobConfig
 from model.architectures.registry import CONFIGS
 from pipeline.dataset.manifest import read_manifest

@@ -1,13 +1,23 @@
-"""How a job is a command: flags, config files, environment, help, exit codes and one-line errors."""
+"""How a job is a command: help, exit codes and one-line errors."""
 
+import errno
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
-from tests.commands import ROOT, call, call_here, environment
+from jobs.cli.command import run_command
+from jobs.demo import DemoConfig
+from pipeline.errors import InputError
+from tests.commands import ROOT, call_here, environment
 from tests.datasets import make_csv, shared_dataset, shared_run
 
 Capsys = pytest.CaptureFixture[str]
@@ -19,7 +29,7 @@ def csv(tmp_path: Path) -> Path:
     return make_csv(tmp_path / "in.csv", 40)
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", [*JOBS, "fetch", "demo", "bench"])
 def test_help_imports_nothing_heavy_and_explains_every_flag(job: str) -> None:
     code = (
         f"import runpy, sys\nsys.argv = ['{job}', '--help']\nrunpy.run_module('jobs.{job}', run_name='__main__', alter_sys=True)\n"
@@ -36,54 +46,13 @@ def test_help_imports_nothing_heavy_and_explains_every_flag(job: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
-    flags = re.findall(r"^│ [* ] +(?:[A-Z]+ )?(--[a-z-]+)(.*)│$", done.stdout, re.MULTILINE)
-    out = {"drops": "--outbox", "export": "--onnx"}.get(job, "--out")
+    flags = re.findall(r"^│[* ]+(?:[A-Z]+ )?(--[a-z-]+)(.*)│$", done.stdout, re.MULTILINE)
+    out = {"drops": "--outbox", "export": "--onnx", "bench": "--rows"}.get(job, "--out")
     assert {"--threads", "--overwrite", "--debug", "--json", "--config", out, "--log"} <= {name for name, _ in flags}
     for name, rest in flags:
         said = re.sub(r"\[[^\]]*\]", "", rest)
         words = [word for word in said.split() if not re.fullmatch(r"[A-Z]+|--[a-z-]+", word)]
         assert len(words) > 2, f"{name} has no help: {rest}"
-
-
-def _settings(capsys: Capsys, csv: Path, out: Path, *tokens: object) -> dict[str, object]:
-    done = call_here(capsys, "encode", csv, "--out", out, "--text", "title", "--json", "--threads", 1, *tokens)
-    assert done.code == 0, done.err
-    profile = done.report["profile"]
-    assert isinstance(profile, dict)
-    return profile
-
-
-def test_defaults_give_way_to_the_file_the_file_to_the_environment_and_that_to_flags(
-    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tmp_path / "charmill.toml"
-    config.write_text("max-length = 20\n[encode]\nprofile = 'ascii'\n[train]\nepochs = 3\n")
-    assert _settings(capsys, csv, tmp_path / "a")["max_length"] == 128
-    got = _settings(capsys, csv, tmp_path / "b", "--config", config)
-    assert (got["name"], got["max_length"]) == ("ascii", 20)
-    monkeypatch.setenv("CHARMILL_MAX_LENGTH", "30")
-    got = _settings(capsys, csv, tmp_path / "c", f"--config={config}")
-    assert (got["name"], got["max_length"]) == ("ascii", 30)
-    assert _settings(capsys, csv, tmp_path / "d", "--config", config, "--max-length", 40)["max_length"] == 40
-    monkeypatch.setenv("CHARMILL_CONFIG", str(config))
-    assert _settings(capsys, csv, tmp_path / "e")["name"] == "ascii"
-
-
-@pytest.mark.parametrize("how", ["flag", "variable", "file"])
-def test_a_whole_number_is_not_rounded(
-    how: str, csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    more: list[object] = []
-    if how == "variable":
-        monkeypatch.setenv("CHARMILL_SHARD_ROWS", "1.5")
-    elif how == "file":
-        (tmp_path / "charmill.toml").write_text("shard-rows = 1.5\n")
-        more = ["--config", tmp_path / "charmill.toml"]
-    else:
-        more = ["--shard-rows", "1.5"]
-    done = call_here(capsys, "encode", csv, "--out", tmp_path / "out", "--text", "title", *more)
-    assert done.code == 2
-    assert "expected a whole number, got 1.5" in done.error
 
 
 def test_an_error_is_one_line_whatever_a_file_is_called(tmp_path: Path, capsys: Capsys) -> None:
@@ -102,40 +71,6 @@ def test_closed_standard_input(tmp_path: Path, csv: Path) -> None:
         )
         assert done.returncode == code, done.stderr
         assert code == 0 or "standard input is closed" in done.stderr
-
-
-def test_a_config_file_may_be_written_with_underscores_and_switches(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
-    config = tmp_path / "charmill.toml"
-    config.write_text(
-        f"out = '{tmp_path / 'out'}'\ntext = 'title'\nmax_length = 20\njson = true\nthreads = 1\noverwrite = true\n"
-    )
-    for _ in range(2):
-        done = call_here(capsys, "encode", csv, "--config", config)
-        assert done.code == 0, done.err
-        assert done.report["profile"]["max_length"] == 20
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("max-lenght = 3", r"max-lenght.*max-length"),
-        ("[encode]\nprofil = 'seed'", r"profil\b.*profile"),
-        ("max-length = 'many'", "many"),
-        ("profile = 'sead'", "sead.*seed"),
-        ("max-length =", "it is not TOML"),
-        ("encode = 3", "encode"),
-    ],
-)
-def test_a_config_file_that_makes_no_sense_is_refused(
-    content: str, message: str, csv: Path, tmp_path: Path, capsys: Capsys
-) -> None:
-    config = tmp_path / "charmill.toml"
-    config.write_text(content)
-    done = call_here(capsys, "encode", csv, "--out", tmp_path / "out", "--text", "title", "--config", config)
-    assert done.code == 2
-    assert len(done.said) == 1
-    assert re.search(message, done.error), done.error
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -208,17 +143,61 @@ def test_errors_show_a_traceback_with_debug_only(tmp_path: Path, capsys: Capsys)
     assert "no.csv" in done.error
 
 
-def test_an_error_of_our_own_says_how_to_see_more(
-    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("two\nlines")
+@pytest.fixture
+def _process() -> Iterator[None]:
+    """Undoes what a command does to its process."""
+    handler = signal.getsignal(signal.SIGTERM)
+    with mock.patch.dict(os.environ):
+        yield
+    signal.signal(signal.SIGTERM, handler)
 
-    monkeypatch.setattr("pipeline.building.builder.DatasetBuilder.read", fail)
-    done = call_here(capsys, "encode", csv, "--out", tmp_path / "out", "--text", "title")
-    assert done.code == 70
-    assert done.error == "error: internal error: ZeroDivisionError: two lines; --debug shows where; please report it"
-    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+@pytest.mark.usefixtures("_process")
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("x.csv: it is empty"), 65, "x.csv: it is empty"),
+        (KeyboardInterrupt(), 130, "interrupted; nothing half-finished was published"),
+        (MemoryError(), 75, "out of memory; give it more, or fewer --threads"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out"), 75, "out: cannot go on: No space left"),
+        (
+            ZeroDivisionError("two\nlines"),
+            70,
+            "internal error: ZeroDivisionError: two lines; --debug shows where; please report it",
+        ),
+    ],
+)
+def test_whatever_is_raised_becomes_a_line_and_an_exit_code(
+    error: BaseException, code: int, said: str, capsys: Capsys
+) -> None:
+    def fail(_: DemoConfig) -> dict[str, Any]:
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        run_command("demo", DemoConfig, fail, str, [])
+    shown = capsys.readouterr()
+    assert (stop.value.code, shown.out) == (code, "")
+    assert shown.err.startswith(f"error: {said}")
+    assert len(shown.err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("_process")
+def test_a_report_comes_out_as_text_as_json_and_of_a_failure_too(capsys: Capsys) -> None:
+    def run_or_fail(config: DemoConfig) -> dict[str, Any]:
+        if config.common.overwrite:
+            error = InputError("half of it failed")
+            error.report = {"rows": 1}
+            raise error
+        return {"rows": 2}
+
+    run_command("demo", DemoConfig, run_or_fail, lambda report: f"{report['rows']} rows", [])
+    assert capsys.readouterr() == ("2 rows\n", "")
+    run_command("demo", DemoConfig, run_or_fail, str, ["--json"])
+    assert capsys.readouterr() == ('{"rows": 2}\n', "")
+    with pytest.raises(SystemExit) as stop:
+        run_command("demo", DemoConfig, run_or_fail, str, ["--json", "--overwrite"])
+    assert stop.value.code == 65
+    assert capsys.readouterr() == ('{"rows": 1}\n', "error: half of it failed\n")
 
 
 HIDE_TORCH = """
@@ -234,29 +213,31 @@ importlib.util.find_spec = lambda name, *a: None if name in {'torch', 'einops', 
 
 
 def test_without_torch_all_but_training_works(csv: Path, tmp_path: Path) -> None:
-    done = call("train", shared_dataset(), "--out", tmp_path / "run", prelude=HIDE_TORCH)
-    assert done.code == 69
-    assert re.search(r"training needs torch, einops, jinja2: pip install .*\[train\]", done.error)
-    assert not (tmp_path / "run").exists()
-    done = call("encode", csv, "--out", tmp_path / "out", "--text", "title", "--json", prelude=HIDE_TORCH)
-    assert (done.code, done.said) == (0, []), done.err
-    for engine in ("auto", "folded"):
-        flags = ["--run", shared_run(), "--out", tmp_path / engine, "--text", "title", "--engine", engine, "--json"]
-        done = call("score", csv, *flags, prelude=HIDE_TORCH)
-        assert (done.code, done.said) == (0, []), done.err
-        assert done.report["engine"] == "folded on cpu"
-    done = call(
-        "score",
-        csv,
-        "--run",
-        shared_run(),
-        "--out",
-        tmp_path / "t",
-        "--text",
-        "title",
-        "--engine",
-        "torch",
-        prelude=HIDE_TORCH,
+    score = ["score", "ScoreConfig", csv, "--run", shared_run(), "--text", "title", "--json"]
+    commands = [
+        ["train", "TrainJobConfig", shared_dataset(), "--out", tmp_path / "run"],
+        ["encode", "EncodeConfig", csv, "--out", tmp_path / "out", "--text", "title", "--json"],
+        *([*score, "--out", tmp_path / engine, "--engine", engine] for engine in ("auto", "folded", "torch")),
+    ]
+    run_all = (
+        "import importlib, json, sys\nfrom jobs.cli.command import run_command\n"
+        "for job, config, *tokens in json.loads(sys.argv[1]):\n"
+        "    module = importlib.import_module(f'jobs.{job}')\n"
+        "    try: run_command(job, getattr(module, config), module.run, module.render, tokens)\n"
+        "    except SystemExit as stop: print(stop.code)\n"
     )
-    assert done.code == 69
-    assert "--engine folded" in done.error
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{HIDE_TORCH}\n{run_all}", json.dumps(commands, default=str)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        check=True,
+    )
+    train, encode, auto, folded, torch = map(json.loads, done.stdout.splitlines())
+    assert (train, torch) == (69, 69)
+    assert (encode["rows_out"], auto["engine"], folded["engine"]) == (40, "folded on cpu", "folded on cpu")
+    needs_torch, needs_engine = done.stderr.splitlines()
+    assert re.search(r"training needs torch, einops, jinja2: pip install .*\[train\]", needs_torch)
+    assert "--engine folded" in needs_engine
+    assert not (tmp_path / "run").exists()

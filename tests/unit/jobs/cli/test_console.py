@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import console
 from jobs.cli.console import metered, print_result, table
 from tests.commands import ROOT, environment, python
 from tests.datasets import make_csv
@@ -24,14 +23,8 @@ from tests.datasets import make_csv
 Capsys = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def _always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "PLAIN_LINE_SECONDS", 0)
-
-
-@pytest.mark.usefixtures("_always")
 def test_a_log_line_has_its_fields_in_a_fixed_order(capsys: Capsys) -> None:
-    with metered("text", "encode", 200) as meter:
+    with metered("text", "encode", 200, line_seconds=0) as meter:
         meter.update(50, lambda: {"rows": 12345, "rows/s": 1000, "MB/s": 1.5})
         meter.note("epoch 1", valid_accuracy=0.5, name="x")
     lines = capsys.readouterr().err.splitlines()
@@ -39,9 +32,8 @@ def test_a_log_line_has_its_fields_in_a_fixed_order(capsys: Capsys) -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d epoch 1  valid_accuracy 0\.5  name x", lines[1])
 
 
-@pytest.mark.usefixtures("_always")
 def test_log_lines_for_machines_are_json_with_numbers(capsys: Capsys) -> None:
-    with metered("json", "encode", 200) as meter:
+    with metered("json", "encode", 200, line_seconds=0) as meter:
         meter.update(50, lambda: {"rows": 12345})
         meter.note("epoch 1", valid_accuracy=0.5)
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
@@ -50,10 +42,9 @@ def test_log_lines_for_machines_are_json_with_numbers(capsys: Capsys) -> None:
     assert second["valid_accuracy"] == 0.5
 
 
-@pytest.mark.usefixtures("_always")
 @pytest.mark.parametrize(("total", "done"), [(0, 10), (10, 0), (10, 20), (0, 0)])
 def test_an_unknown_or_wrong_total_does_no_harm(total: float, done: float, capsys: Capsys) -> None:
-    with metered("text", "encode", total) as meter:
+    with metered("text", "encode", total, line_seconds=0) as meter:
         meter.update(done, lambda: {"rows": 1})
     line = capsys.readouterr().err
     assert ("done 100%  left 0:00" in line) == (done > total > 0)

@@ -1,0 +1,64 @@
+"""Importing any module of ours changes nothing of the process: a notebook, a search and a cluster worker keep their own set-up."""
+
+import json
+import subprocess
+import sys
+
+from tests.commands import ROOT, environment
+
+PROBE = """
+import ctypes, importlib, json, locale, logging, os, pkgutil, signal, sys, threading, warnings
+
+# The libraries first: what they change is theirs.
+for name in ("einops", "filelock", "httpx", "jinja2", "numba", "onnx", "onnxruntime", "polars", "pyarrow.parquet", "safetensors.numpy",
+             "scipy.optimize", "sklearn", "tenacity", "torch"):
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
+
+def action(number):
+    # The handler and the flags, one of which `signal.siginterrupt` sets and Python cannot show: glibc puts them behind a mask of 128 bytes,
+    # of which the kernel fills 8; macOS has 16 bytes in all.
+    buffer = ctypes.create_string_buffer(256)
+    ctypes.CDLL(None).sigaction(number, None, buffer)
+    return (buffer.raw[:16] + buffer.raw[136:140]).hex()
+
+def state():
+    return {
+        **{f"signal {number}": (action(number), repr(signal.getsignal(number))) for number in signal.valid_signals()},
+        **{f"variable {name}": value for name, value in os.environ.items()},
+        **{name: repr(getattr(sys, name)) for name in ("excepthook", "unraisablehook", "displayhook", "path", "meta_path", "path_hooks")},
+        "streams": [(stream.encoding, stream.errors) for stream in (sys.stdin, sys.stdout, sys.stderr)],
+        "recursion": sys.getrecursionlimit(),
+        "warnings": repr(warnings.filters),
+        "logging": repr((logging.root.level, logging.root.handlers)),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "folder": os.getcwd(),
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+    }
+
+before, imported = state(), []
+for root in ("pipeline", "model"):
+    for module in pkgutil.walk_packages(importlib.import_module(root).__path__, f"{root}."):
+        try:
+            importlib.import_module(module.name)
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] in {"", "pipeline", "model"}:
+                raise
+        else:
+            imported.append(module.name)
+after = state()
+changed = {name: (before.get(name), after.get(name)) for name in before | after if before.get(name) != after.get(name)}
+print(json.dumps({"imported": imported, "changed": changed}))
+"""
+
+
+def test_importing_any_module_changes_nothing_of_the_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, cwd=ROOT, env=environment(), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {"pipeline.formats.csv.reader", "model.scoring.scorer"} < set(found["imported"])
+    assert found["changed"] == {}
