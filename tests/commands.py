@@ -59,7 +59,9 @@ class Done:
 
 def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> Done:
     """Run a job in this process."""
-    module = importlib.import_module(f"jobs.{job}.__main__" if (ROOT / "jobs" / job).is_dir() else f"jobs.{job}")
+    package = ROOT / "jobs" / job
+    inside = ".command" if (package / "command.py").exists() else ".__main__" if package.is_dir() else ""
+    module = importlib.import_module(f"jobs.{job}{inside}")
     handler = signal.getsignal(signal.SIGTERM)
     capsys.readouterr()
     code = 0

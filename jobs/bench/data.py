@@ -1,4 +1,4 @@
-"""The titles that a benchmark works on: real ones where they are, made-up ones where not, repeated to size. For jobs.bench only."""
+"""The titles that a benchmark works on: real ones where they are, made-up ones where not, repeated to size."""
 
 import csv
 import io
@@ -16,10 +16,9 @@ Choice = Literal["auto", "agnews", "synthetic"]
 Kind = Literal["agnews", "synthetic"]
 
 MADE_UP_ROWS = 100_000
-"""Made-up titles are made so often, and then repeated: their words come from a short list anyway."""
+"""Made-up titles are repeated beyond this: their words come from a short list anyway."""
 
 _AGNEWS_COLUMNS = "label,title,description"
-_CHUNK_BYTES = 16 << 20
 _TITLES = {"agnews": "AG News titles", "synthetic": "made-up titles"}
 
 
@@ -94,17 +93,23 @@ def choose_kinds(choice: Choice, *, both: bool) -> list[Kind]:
     return ["synthetic"]
 
 
-def make_data(kind: Kind, path: Path, num_rows: int) -> Data:
+def make_data(kind: Kind, path: Path, num_rows: int, *, chunk_bytes: int = 16 << 20) -> Data:
     """Write a CSV of so many rows: fewer than there are titles come evenly from all of them, for more they are repeated.
+
+    Args:
+        kind: Of titles.
+        path: The CSV.
+        num_rows: Its records.
+        chunk_bytes: Written at once.
 
     Raises:
         InputError: The real titles cannot be read.
     """
-    header, records = _records(kind)
+    header, records = _records(kind, num_rows)
     once = len(records)
     if num_rows < once:
         records = [records[row * once // num_rows] for row in range(num_rows)]
-    _write(path, header, records, num_rows)
+    _write(path, header, records, num_rows, chunk_bytes)
     return Data(
         kind=kind,
         path=path.resolve(),
@@ -114,9 +119,9 @@ def make_data(kind: Kind, path: Path, num_rows: int) -> Data:
     )
 
 
-def _write(path: Path, header: bytes, records: Sequence[bytes], num_rows: int) -> None:
+def _write(path: Path, header: bytes, records: Sequence[bytes], num_rows: int, chunk_bytes: int) -> None:
     whole = b"".join(records)
-    repeats = max(1, _CHUNK_BYTES // max(1, len(whole)))
+    repeats = max(1, chunk_bytes // max(1, len(whole)))
     chunk, chunk_rows = whole * repeats, len(records) * repeats
     with path.open("wb") as file:
         file.write(header)
@@ -127,12 +132,12 @@ def _write(path: Path, header: bytes, records: Sequence[bytes], num_rows: int) -
         file.write(b"".join(records[: rest % len(records)]))
 
 
-def _records(kind: Kind) -> tuple[bytes, Sequence[bytes]]:
-    """The header and the records of a CSV, each with its line end."""
+def _records(kind: Kind, num_rows: int) -> tuple[bytes, Sequence[bytes]]:
+    """The header and the records of a CSV, each with its line end; of made-up ones no more than are wanted."""
     from pipeline.text.synthetic import HEADER
 
     if kind == "synthetic":
-        return _line(HEADER, csv.QUOTE_MINIMAL), _make_up(MADE_UP_ROWS)
+        return _line(HEADER, csv.QUOTE_MINIMAL), _make_up(min(num_rows, MADE_UP_ROWS))
     path = find_agnews()
     if path is None:
         raise MissingError("AG News: train.csv has gone since it was found; run it again")

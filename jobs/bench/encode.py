@@ -1,4 +1,4 @@
-"""Encoding beside its peers, and beside what any of them must do at least. For jobs.bench only."""
+"""Encoding beside its peers, and beside what any of them must do at least."""
 
 import csv
 import hashlib
@@ -12,47 +12,36 @@ from typing import Any
 
 from jobs import encode
 from jobs.bench.data import Data, make_data
-from jobs.bench.setup import Ground, Lineup, ready
-from jobs.bench.timing import Section, Work
+from jobs.bench.setup import Setup, ready
+from jobs.bench.timing import Contestant, Section, Work
 
 ARTICLE_ROWS = 5_000
+"""Rows that the article's Python encodes at most: it takes a while for each."""
+
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz "
 _LENGTH = 64
 
 
-def encode_section(ground: Ground) -> Section:
+def encode_sections(setup: Setup) -> list[Section]:
     """CSV to published shards."""
-    data, folder = ground.data, ground.folder / "encoded"
-    lineup = Lineup(ground, "encode", f"encode, {data.title}, {data.num_rows:,} rows")
-    job = encode.EncodeConfig((str(data.path),), out=folder, reading=data.reading, common=ground.common)
-    few = make_data(data.kind, ground.folder / "few.csv", min(ARTICLE_ROWS, data.num_rows))
-    lineup.add("jobs.encode, CSV to published shards", "ours", data.num_rows, partial(_prepare_encode, job))
-    lineup.add(
-        "jobs.encode --profile seed, as the article",
-        "ours",
-        data.num_rows,
-        partial(_prepare_encode, replace(job, out=ground.folder / "encoded-seed", profile="seed")),
-    )
-    lineup.add("polars.read_csv alone", "peer", data.num_rows, ready(read_polars, data))
-    lineup.add(
-        "pyarrow.csv alone", "peer", data.num_rows, ready(_read_pyarrow, data, ground.num_threads), needs=("pyarrow",)
-    )
-    lineup.add(
-        f"the article's Python, CSV to one-hot, {few.num_rows:,} rows",
-        "peer",
-        few.num_rows,
-        ready(encode_as_article, few),
-    )
-    lineup.add("file read alone", "ceiling", data.num_rows, ready(data.path.read_bytes))
-    lineup.add("memcpy of the file's bytes", "ceiling", data.num_rows, partial(_prepare_copy, data.path))
-    lineup.add("SHA-256 of the file", "ceiling", data.num_rows, ready(_hash, data.path))
-    lineup.add(
-        "write and fsync of the dataset's bytes",
-        "ceiling",
-        data.num_rows,
-        partial(_prepare_write, folder / "0", ground.folder / "written"),
-    )
-    return lineup.section
+    data, rows, folder = setup.data, setup.data.num_rows, setup.folder / "encoded"
+    job = encode.EncodeConfig((str(data.path),), out=folder, reading=data.reading, common=setup.common)
+    article_job = replace(job, out=setup.folder / "encoded-seed", profile="seed")
+    few = make_data(data.kind, setup.folder / "few.csv", min(ARTICLE_ROWS, rows))
+    pyarrow, article = ready(_read_pyarrow, data, setup.num_threads), ready(encode_as_article, few)
+    write = partial(_prepare_write, folder / "0", setup.folder / "written")
+    contestants = [
+        Contestant("jobs.encode, CSV to published shards", "ours", rows, partial(_prepare_encode, job)),
+        Contestant("jobs.encode --profile seed, as the article", "ours", rows, partial(_prepare_encode, article_job)),
+        Contestant("polars.read_csv alone", "peer", rows, ready(read_polars, data)),
+        Contestant("pyarrow.csv alone", "peer", rows, pyarrow, needs=("pyarrow",)),
+        Contestant(f"the article's Python, CSV to one-hot, {few.num_rows:,} rows", "peer", few.num_rows, article),
+        Contestant("file read alone", "ceiling", rows, ready(data.path.read_bytes)),
+        Contestant("memcpy of the file's bytes", "ceiling", rows, partial(_prepare_copy, data.path)),
+        Contestant("SHA-256 of the file", "ceiling", rows, ready(_hash, data.path)),
+        Contestant("write and fsync of the dataset's bytes", "ceiling", rows, write),
+    ]
+    return [setup.section("encode", f"encode, {data.title}, {rows:,} rows", contestants)]
 
 
 def _prepare_encode(job: encode.EncodeConfig) -> Work:

@@ -1,12 +1,11 @@
-"""Loading: the loader alone, and a training step fed by it beside the same step on batches in memory. For jobs.bench only; needs torch."""
+"""Loading: the loader alone, and a training step fed by it beside the same step on batches in memory. Needs torch."""
 
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.bench.models import PROFILE_OF
-from jobs.bench.setup import Ground, Lineup, encoded
-from jobs.bench.timing import Section, Work
+from jobs.bench.setup import PROFILE_OF, Setup, make_dataset
+from jobs.bench.timing import Contestant, Section, Work
 
 if TYPE_CHECKING:
     from pipeline.batches.loader import BatchLoader
@@ -16,37 +15,40 @@ STEPS = 64
 """Steps a call: enough for the loader's start to weigh as little as in an epoch of its own."""
 
 
-def load_sections(ground: Ground) -> list[Section]:
-    """The loader alone, and a step of each recipe."""
+def load_sections(setup: Setup) -> list[Section]:
+    """The loader alone, and a training step of each recipe."""
     from model.training.recipe import resolve
     from pipeline.dataset.manifest import TRAIN, VALID, read_manifest
 
-    dataset, article = (encoded(ground, ground.data, "loaded", PROFILE_OF[arch]) for arch in ("ngram", "charcnn"))
-    manifest = read_manifest(dataset)
+    data = setup.data
+    default, article = (make_dataset(setup, data, "loaded", PROFILE_OF[arch]) for arch in ("ngram", "charcnn"))
+    manifest = read_manifest(default)
     num_rows = manifest.num_rows(TRAIN)
-    sections = [_loader_section(ground, dataset, num_rows)]
-    for recipe, its_dataset in (("default", dataset), ("seed", article)):
+    sections = [_loader_section(setup, default, num_rows)]
+    for recipe, dataset in (("default", default), ("seed", article)):
         config = resolve(recipe, {}, num_train=num_rows, num_valid=manifest.num_rows(VALID))
         steps = min(STEPS, num_rows // config.batch_size) or 1
         rows = min(steps * config.batch_size, num_rows)
-        title = f"training step, recipe {recipe}, {steps} batches of {config.batch_size}, {ground.data.title}"
-        lineup = Lineup(ground, "load", title)
-        step = partial(_prepare_steps, its_dataset, recipe, steps, ground.num_threads)
-        lineup.add("fed by the loader", "ours", rows, partial(step, in_memory=False), needs=("torch",))
-        lineup.add("the same batches, in memory", "peer", rows, partial(step, in_memory=True), needs=("torch",))
-        sections.append(lineup.section)
+        step = partial(_prepare_steps, dataset, recipe, steps, setup.num_threads)
+        title = f"training step, recipe {recipe}, {steps} batches of {config.batch_size}, {data.title}"
+        contestants = [
+            Contestant("fed by the loader", "ours", rows, partial(step, in_memory=False), needs=("torch",)),
+            Contestant("the same batches, in memory", "peer", rows, partial(step, in_memory=True), needs=("torch",)),
+        ]
+        sections.append(setup.section("load", title, contestants))
     return sections
 
 
-def _loader_section(ground: Ground, dataset: Path, num_rows: int) -> Section:
-    lineup = Lineup(ground, "load", f"batches of {BATCH_ROWS}, shuffled, {ground.data.title}, {num_rows:,} rows")
-    lineup.add("the loader alone, an epoch", "ours", num_rows, partial(_prepare_loader, dataset), needs=("torch",))
-    lineup.add(
-        "DataLoader over tensors in memory", "peer", num_rows, partial(_prepare_tensors, dataset), needs=("torch",)
-    )
-    lineup.add("tensors in memory, indexed", "ceiling", num_rows, partial(_prepare_indexed, dataset), needs=("torch",))
-    lineup.add("memcpy of the codes", "ceiling", num_rows, partial(_prepare_copy, dataset))
-    return lineup.section
+def _loader_section(setup: Setup, dataset: Path, rows: int) -> Section:
+    loader, tensors = partial(_prepare_loader, dataset), partial(_prepare_tensors, dataset)
+    indexed, copy = partial(_prepare_indexed, dataset), partial(_prepare_copy, dataset)
+    contestants = [
+        Contestant("the loader alone, an epoch", "ours", rows, loader, needs=("torch",)),
+        Contestant("DataLoader over tensors in memory", "peer", rows, tensors, needs=("torch",)),
+        Contestant("tensors in memory, indexed", "ceiling", rows, indexed, needs=("torch",)),
+        Contestant("memcpy of the codes", "ceiling", rows, copy),
+    ]
+    return setup.section("load", f"batches of {BATCH_ROWS}, shuffled, {setup.data.title}, {rows:,} rows", contestants)
 
 
 def _make_loader(dataset: Path, **order: Any) -> "BatchLoader":

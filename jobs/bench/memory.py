@@ -1,4 +1,4 @@
-"""Peak memory, of processes that do one thing and end. For jobs.bench and the tests of memory.
+"""Peak memory of processes that do one thing and end.
 
 The figure is the kernel's VmHWM, asked for by the process itself. `ru_maxrss`, which a parent gets of its child, will not do: on Linux it
 begins at the memory of the process that started the child.
@@ -29,12 +29,12 @@ def peak_of(contestant: Contestant, folder: Path) -> float | None:
     """
     if not _STATUS.exists():
         return None
-    order, peak = folder / "contestant.pickle", folder / "peak"
-    order.write_bytes(pickle.dumps(contestant))
+    pickled, peak = folder / "contestant.pickle", folder / "peak"
+    pickled.write_bytes(pickle.dumps(contestant))
     peak.unlink(missing_ok=True)
     # A session of its own: an interrupt at the terminal is for the parent, which ends the child.
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, "work_once", str(order), str(peak)],
+        [sys.executable, "-c", _CHILD, "work_once", str(pickled), str(peak)],
         capture_output=True,
         check=False,
         cwd=ROOT,
@@ -73,9 +73,9 @@ def read_peak(path: Path) -> float | None:
     return int(text) / 1024 if text else None
 
 
-def work_once(order: str, peak: str) -> None:
+def work_once(pickled: str, peak: str) -> None:
     """In the child: prepare a contestant, call it, and leave the peak memory."""
-    contestant = pickle.loads(Path(order).read_bytes())  # noqa: S301  # the parent wrote it, into a folder of its own
+    contestant = pickle.loads(Path(pickled).read_bytes())  # noqa: S301  # the parent wrote it, into a folder of its own
     with quiet():
         contestant.prepare()()
     _leave_peak(peak)

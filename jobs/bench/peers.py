@@ -1,6 +1,11 @@
-"""Others who classify text: scikit-learn's TF-IDF with a logistic regression, and fastText. For jobs.bench only."""
+"""Peers of the models: scikit-learn and fastText classify text in their own way, PyTorch and ONNX Runtime run the article's network.
+
+Each `prepare` function does what is not timed and returns the call that is.
+"""
 
 import pickle
+import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,15 +15,20 @@ from typing import Any
 
 from jobs.bench.timing import Learned, Work
 
+BATCH_SIZES = (64, 256, 1024, 4096)
+ONNX_BATCH_ROWS = 256
+"""ONNX Runtime hardly minds the size of a batch; of 32 to 4,096 rows this was with the best."""
+
 TFIDF = "scikit-learn, TF-IDF of words 1-2, logistic regression"
 FASTTEXT = "fastText, words 1-2"
 
+_TRIALS, _TRIAL_ROWS = 3, 4096
 _FASTTEXT_SETTINGS: dict[str, Any] = {"lr": 0.5, "epoch": 5, "wordNgrams": 2, "dim": 10, "minCount": 1, "verbose": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Texts and their label ids, for those who do not read shards."""
+    """Texts and their label ids, for peers that do not read shards."""
 
     texts: list[str]
     label_ids: list[int]
@@ -56,8 +66,10 @@ def _fit_tfidf(train: Rows, valid: Rows, save_to: Path | None) -> Learned:
     return Learned(accuracy=_accuracy(model.predict(valid.texts), valid.label_ids))
 
 
-def prepare_tfidf_predict(model: Path, texts: Sequence[str]) -> Work:
-    """Predict with a model that `prepare_tfidf_fit` kept."""
+def prepare_tfidf_predict(dataset: Path, model: Path, texts: Sequence[str]) -> Work:
+    """Predict with a model that was taught by a dataset, and is kept in a file."""
+    if not model.exists():
+        prepare_tfidf_fit(dataset, model)()
     return partial(pickle.loads(model.read_bytes()).predict, list(texts))  # noqa: S301  # ours, from a folder of ours
 
 
@@ -80,11 +92,12 @@ def _fit_fasttext(text_file: Path, valid: Rows, num_threads: int, save_to: Path 
     return Learned(accuracy=_accuracy([int(best[0].removeprefix("__label__")) for best in labels], valid.label_ids))
 
 
-def prepare_fasttext_predict(model: Path, texts: Sequence[str]) -> Work:
-    """Predict with a model that `prepare_fasttext_fit` kept; fastText does it in one thread."""
-    return partial(
-        _predict_fasttext, import_module("fasttext").load_model(str(model)), list(map(_fasttext_line, texts))
-    )
+def prepare_fasttext_predict(dataset: Path, model: Path, texts: Sequence[str], num_threads: int) -> Work:
+    """Predict with a model that was taught by a dataset, and is kept in a file; fastText predicts in one thread."""
+    if not model.exists():
+        prepare_fasttext_fit(dataset, model.with_suffix(".txt"), num_threads, model)()
+    loaded = import_module("fasttext").load_model(str(model))
+    return partial(_predict_fasttext, loaded, list(map(_fasttext_line, texts)))
 
 
 def _predict_fasttext(model: Any, lines: list[str]) -> Any:
@@ -97,6 +110,74 @@ def _fasttext_line(text: str) -> str:
 
 
 def _accuracy(predicted: Sequence[int], label_ids: Sequence[int]) -> float:
-    return sum(int(one) == label_id for one, label_id in zip(predicted, label_ids, strict=True)) / max(
-        1, len(label_ids)
-    )
+    num_right = sum(int(one) == label_id for one, label_id in zip(predicted, label_ids, strict=True))
+    return num_right / max(1, len(label_ids))
+
+
+def prepare_forward(run: Path, codes_file: Path, batch_size: int, num_threads: int, *, compiled: bool = False) -> Work:
+    """Run the network in batches, on codes uint8 [N, L] in a file."""
+    import torch
+
+    torch.set_num_threads(num_threads)
+    network, codes_NL = _load_network(run, codes_file)
+    return partial(_forward, torch.compile(network) if compiled else network, codes_NL, batch_size)
+
+
+def _load_network(run: Path, codes_file: Path) -> tuple[Any, Any]:
+    import numpy as np
+    import torch
+
+    from model.architectures.registry import build_network
+    from model.runs.model_file import read_model, read_weights
+
+    model = read_model(run)
+    network = build_network(model.architecture, model.profile, len(model.labels)).eval()
+    network.load_state_dict({name: torch.from_numpy(np.array(w)) for name, w in read_weights(run, model).items()})
+    return network, torch.from_numpy(np.load(codes_file))
+
+
+def _forward(network: Any, codes_NL: Any, batch_size: int) -> None:
+    import torch
+
+    with torch.inference_mode():
+        for start in range(0, len(codes_NL), batch_size):
+            network(codes_NL[start : start + batch_size])
+
+
+def best_batch_size(run: Path, codes_file: Path, num_threads: int) -> int:
+    """The batch size at which PyTorch does most rows a second, of those that divide the rows there are."""
+    import torch
+
+    torch.set_num_threads(num_threads)
+    network, codes_NL = _load_network(run, codes_file)
+    codes_NL = codes_NL[:_TRIAL_ROWS]
+    sizes = [size for size in BATCH_SIZES if len(codes_NL) % size == 0] or [len(codes_NL)]
+    seconds: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(1 + _TRIALS):
+        for size in sizes:
+            started = time.perf_counter()
+            _forward(network, codes_NL, size)
+            seconds[size].append(time.perf_counter() - started)
+    return min(sizes, key=lambda size: statistics.median(seconds[size][1:]))
+
+
+def prepare_onnx(run: Path, path: Path, codes_file: Path, num_threads: int) -> Work:
+    """Run the network in ONNX Runtime, in batches, from a file that jobs.export makes where there is none yet."""
+    import numpy as np
+
+    from jobs import export
+
+    if not path.exists():
+        export.run(export.ExportConfig(run, onnx=path))
+    onnxruntime: Any = import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    # As for everyone else's threads: those that spin while they wait cost it half its speed where other processes want the cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return partial(_run_onnx, session, np.load(codes_file))
+
+
+def _run_onnx(session: Any, codes_NL: Any) -> None:
+    for start in range(0, len(codes_NL), ONNX_BATCH_ROWS):
+        session.run(None, {"codes": codes_NL[start : start + ONNX_BATCH_ROWS]})

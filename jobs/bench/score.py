@@ -1,129 +1,99 @@
-"""Scoring: the default model beside other classifiers, the article's network beside others who run it. For jobs.bench only."""
+"""Scoring: the default model beside other classifiers, the article's network beside others that run it."""
 
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle, islice
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from jobs import score
 from jobs.bench.data import Data, make_data
 from jobs.bench.encode import read_polars
-from jobs.bench.models import PROFILE_OF, count_flops, make_run, sample_dataset
-from jobs.bench.network import (
-    ONNX_BATCH_ROWS,
-    best_batch_size,
-    export_onnx,
-    prepare_forward,
-    prepare_onnx,
-    prepare_product,
-)
 from jobs.bench.peers import (
     FASTTEXT,
+    ONNX_BATCH_ROWS,
     TFIDF,
-    prepare_fasttext_fit,
+    best_batch_size,
     prepare_fasttext_predict,
-    prepare_tfidf_fit,
+    prepare_forward,
+    prepare_onnx,
     prepare_tfidf_predict,
     read_rows,
 )
-from jobs.bench.setup import Ground, Lineup, encoded, ready
-from jobs.bench.timing import Section, Work
+from jobs.bench.setup import PROFILE_OF, Setup, make_dataset, make_run, make_sample, ready
+from jobs.bench.timing import Contestant, Section, Work
 from jobs.cli.scoring_flags import ScoringConfig
-
-_MOST_IN_MEMORY = 14  # As a power of two: the network alone takes seconds for so many rows.
 
 ARTICLE_ROWS = 50_000
 """Rows of the CSV that the article's network scores at most."""
 
+_MOST_IN_MEMORY = 14  # As a power of two: the network alone takes seconds for so many rows.
+_MATRIX = 1024
+"""Rows and columns of a product: large enough for NumPy to come near its best."""
 
-def score_sections(ground: Ground) -> list[Section]:
+
+def score_sections(setup: Setup) -> list[Section]:
     """The default model, and the article's network."""
-    return [_default_section(ground), _article_section(ground)]
+    return [_default_section(setup), _article_section(setup)]
 
 
-def _default_section(ground: Ground) -> Section:
-    data, run = ground.data, make_run(ground, "ngram")
-    lineup = Lineup(ground, "score", f"score, default model, {data.title}, {data.num_rows:,} rows")
-    codes, texts = _write_codes(ground, "ngram"), _texts(ground)
-    lineup.add("jobs.score, CSV to Parquet", "ours", data.num_rows, _scorer(ground, data, run))
-    lineup.add(
-        "the folded predictor alone", "ceiling", len(texts), partial(_prepare_folded, run, codes, ground.num_threads)
+def _default_section(setup: Setup) -> Section:
+    """The default model, beside classifiers that the same dataset taught, on titles in memory."""
+    data, threads, run = setup.data, setup.num_threads, make_run(setup, "ngram")
+    dataset, codes, texts = make_sample(setup), _write_codes(setup, "ngram"), _texts(setup)
+    folded = partial(_prepare_folded, run, codes, threads)
+    tfidf = partial(prepare_tfidf_predict, dataset, setup.folder / "tfidf.pickle", texts)
+    fasttext = partial(prepare_fasttext_predict, dataset, setup.folder / "fasttext.bin", texts, threads)
+    contestants = [
+        Contestant("jobs.score, CSV to Parquet", "ours", data.num_rows, _scorer(setup, data, run)),
+        Contestant("the folded predictor alone", "ceiling", len(texts), folded),
+        Contestant(f"{TFIDF}, predict", "peer", len(texts), tfidf, needs=("scikit-learn",)),
+        Contestant(f"{FASTTEXT}, predict, one thread", "peer", len(texts), fasttext, needs=("fasttext",)),
+        Contestant("polars.read_csv alone", "ceiling", data.num_rows, ready(read_polars, data)),
+    ]
+    return setup.section("score", f"score, default model, {data.title}, {data.num_rows:,} rows", contestants)
+
+
+def _article_section(setup: Setup) -> Section:
+    """The article's network, beside others that run it on codes in memory, at the batch size that PyTorch likes best."""
+    run, threads, codes = make_run(setup, "charcnn"), setup.num_threads, _write_codes(setup, "charcnn")
+    data = make_data(setup.data.kind, setup.folder / "article.csv", min(ARTICLE_ROWS, setup.data.num_rows))
+    rows = _memory_rows(setup)
+    batch = best_batch_size(run, codes, threads) if setup.why_absent("torch") is None else rows
+    folded, forward = (
+        partial(_prepare_folded, run, codes, threads),
+        partial(prepare_forward, run, codes, batch, threads),
     )
-    _add_classifiers(lineup, ground, texts)
-    lineup.add("polars.read_csv alone", "ceiling", data.num_rows, ready(read_polars, data))
-    return lineup.section
+    compiled = partial(forward, compiled=True)
+    onnx = partial(prepare_onnx, run, setup.folder / "network.onnx", codes, threads)
+    product = partial(_prepare_product, rows * _row_flops(run), threads)
+    in_torch = partial(product, in_torch=True)
+    contestants = [
+        Contestant("jobs.score, CSV to Parquet", "ours", data.num_rows, _scorer(setup, data, run)),
+        Contestant("the folded predictor alone", "ceiling", rows, folded),
+        Contestant(f"PyTorch eager, forward alone, batch {batch:,}", "peer", rows, forward, needs=("torch",)),
+        Contestant(
+            f"torch.compile, forward alone, batch {batch:,}", "peer", rows, compiled, needs=("torch", "torch.compile")
+        ),
+        Contestant(
+            f"ONNX Runtime, forward alone, batch {ONNX_BATCH_ROWS:,}", "peer", rows, onnx, needs=("onnxruntime",)
+        ),
+        Contestant("NumPy matrix products, as many operations", "ceiling", rows, product),
+        Contestant("PyTorch matrix products, as many operations", "ceiling", rows, in_torch, needs=("torch",)),
+        Contestant("polars.read_csv alone", "ceiling", data.num_rows, ready(read_polars, data)),
+    ]
+    return setup.section("score", f"score, the article's network, {data.title}, {data.num_rows:,} rows", contestants)
 
 
-def _add_classifiers(lineup: Lineup, ground: Ground, texts: list[str]) -> None:
-    """Others, each taught by the dataset that taught our model, on titles in memory."""
-    dataset = sample_dataset(ground)
-    name, model = f"{TFIDF}, predict", ground.folder / "tfidf.pickle"
-    if lineup.has(name, "scikit-learn"):
-        prepare_tfidf_fit(dataset, model)()
-        lineup.add(name, "peer", len(texts), partial(prepare_tfidf_predict, model, texts))
-    name, model = f"{FASTTEXT}, predict, one thread", ground.folder / "fasttext.bin"
-    if lineup.has(name, "fasttext"):
-        prepare_fasttext_fit(dataset, ground.folder / "sample.txt", ground.num_threads, model)()
-        lineup.add(name, "peer", len(texts), partial(prepare_fasttext_predict, model, texts))
-
-
-def _article_section(ground: Ground) -> Section:
-    from model.runs.model_file import read_model
-
-    run, threads, codes = make_run(ground, "charcnn"), ground.num_threads, _write_codes(ground, "charcnn")
-    data = make_data(ground.data.kind, ground.folder / "article.csv", min(ARTICLE_ROWS, ground.data.num_rows))
-    model = read_model(run)
-    num_rows = _memory_rows(ground)
-    flops = num_rows * count_flops(model.architecture, model.profile, len(model.labels))
-    lineup = Lineup(ground, "score", f"score, the article's network, {data.title}, {data.num_rows:,} rows")
-    lineup.add("jobs.score, CSV to Parquet", "ours", data.num_rows, _scorer(ground, data, run))
-    lineup.add("the folded predictor alone", "ceiling", num_rows, partial(_prepare_folded, run, codes, threads))
-    _add_runners(lineup, ground, run, codes)
-    product = partial(prepare_product, flops, threads)
-    lineup.add("NumPy matrix products, as many operations", "ceiling", num_rows, product)
-    lineup.add(
-        "PyTorch matrix products, as many operations",
-        "ceiling",
-        num_rows,
-        partial(product, in_torch=True),
-        needs=("torch",),
-    )
-    lineup.add("polars.read_csv alone", "ceiling", data.num_rows, ready(read_polars, data))
-    return lineup.section
-
-
-def _add_runners(lineup: Lineup, ground: Ground, run: Path, codes: Path) -> None:
-    """Others who run the network itself, at the batch size that PyTorch likes best."""
-    threads, num_rows = ground.num_threads, _memory_rows(ground)
-    batch = best_batch_size(run, codes, threads) if ground.absence("torch") is None else num_rows
-    forward = partial(prepare_forward, run, codes, batch, threads)
-    lineup.add(f"PyTorch eager, forward alone, batch {batch:,}", "peer", num_rows, forward, needs=("torch",))
-    lineup.add(
-        f"torch.compile, forward alone, batch {batch:,}",
-        "peer",
-        num_rows,
-        partial(forward, compiled=True),
-        needs=("torch", "torch.compile"),
-    )
-    name, path = f"ONNX Runtime, forward alone, batch {ONNX_BATCH_ROWS:,}", ground.folder / "network.onnx"
-    if lineup.has(name, "onnxruntime"):
-        lineup.add(name, "peer", num_rows, partial(_prepare_exported, run, path, codes, threads))
-
-
-def _prepare_exported(run: Path, path: Path, codes: Path, threads: int) -> Work:
-    if not path.exists():
-        export_onnx(run, path)
-    return prepare_onnx(path, codes, ONNX_BATCH_ROWS, threads)
-
-
-def _scorer(ground: Ground, data: Data, run: Path) -> Callable[[], Work]:
+def _scorer(setup: Setup, data: Data, run: Path) -> Callable[[], Work]:
     job = score.ScoreConfig(
         (str(data.path),),
         run=run,
-        out=ground.folder / "scores.parquet",
+        out=setup.folder / "scores.parquet",
         scoring=ScoringConfig(engine="folded"),
         reading=data.reading,
-        common=ground.common,
+        common=setup.common,
     )
     return ready(score.run, job)
 
@@ -138,31 +108,66 @@ def _prepare_folded(run: Path, codes: Path, num_threads: int) -> Work:
     return partial(predictor.predict, np.load(codes))
 
 
-def _memory_rows(ground: Ground) -> int:
-    """Rows of those who find them in memory: a power of two, so that batches fill it."""
-    return 1 << min(_MOST_IN_MEMORY, ground.data.num_rows.bit_length() - 1)
+def _row_flops(run: Path) -> int:
+    from model.runs.model_file import read_model
+
+    model = read_model(run)
+    return count_flops(model.architecture, model.profile, len(model.labels))
 
 
-def _memory_dataset(ground: Ground, arch: str) -> Path:
-    num_rows = min(2 << _MOST_IN_MEMORY, ground.data.num_rows)
-    return encoded(
-        ground, make_data(ground.data.kind, ground.folder / "memory.csv", num_rows), "memory", PROFILE_OF[arch]
+def count_flops(config: Any, profile: Any, num_classes: int) -> int:
+    """Multiplications and additions that the article's network does for a row, in its matrix products and convolutions."""
+    return sum(
+        2 * prod(shape) * (profile.max_length if name.startswith("conv") else 1)
+        for name, shape in config.weight_shapes(profile, num_classes).items()
+        if len(shape) > 1
     )
 
 
-def _write_codes(ground: Ground, arch: str) -> Path:
+def _prepare_product(num_flops: int, num_threads: int, *, in_torch: bool = False) -> Work:
+    """Multiply float32 matrices until so many operations are done, to a product more or less, in NumPy or in PyTorch."""
+    import numpy as np
+
+    left, right = np.random.default_rng(0).random((2, _MATRIX, _MATRIX), np.float32)
+    times = max(1, round(num_flops / (2 * _MATRIX**3)))
+    if not in_torch:
+        return partial(_multiply, np.matmul, left, right, np.empty_like(left), times)
+    import torch
+
+    torch.set_num_threads(num_threads)
+    out = torch.empty((_MATRIX, _MATRIX))
+    return partial(_multiply, torch.matmul, torch.from_numpy(left), torch.from_numpy(right), out, times)
+
+
+def _multiply(product: Any, left: Any, right: Any, out: Any, times: int) -> None:
+    for _ in range(times):
+        product(left, right, out=out)
+
+
+def _memory_rows(setup: Setup) -> int:
+    """Rows that contestants find in memory: a power of two, so that batches fill it."""
+    return 1 << min(_MOST_IN_MEMORY, setup.data.num_rows.bit_length() - 1)
+
+
+def _memory_dataset(setup: Setup, arch: str) -> Path:
+    num_rows = min(2 << _MOST_IN_MEMORY, setup.data.num_rows)
+    data = make_data(setup.data.kind, setup.folder / "memory.csv", num_rows)
+    return make_dataset(setup, data, "memory", PROFILE_OF[arch])
+
+
+def _write_codes(setup: Setup, arch: str) -> Path:
     """Codes of titles, uint8 [N, L], in a file."""
     import numpy as np
 
-    path = ground.folder / f"codes-{arch}.npy"
+    path = setup.folder / f"codes-{arch}.npy"
     if not path.exists():
-        codes_NL = np.concatenate(
-            [np.load(shard) for shard in sorted(_memory_dataset(ground, arch).glob("train-*.codes.npy"))]
-        )
-        np.save(path, codes_NL[np.arange(_memory_rows(ground)) % len(codes_NL)])
+        shards = sorted(_memory_dataset(setup, arch).glob("train-*.codes.npy"))
+        codes_NL = np.concatenate([np.load(shard) for shard in shards])
+        np.save(path, codes_NL[np.arange(_memory_rows(setup)) % len(codes_NL)])
     return path
 
 
-def _texts(ground: Ground) -> list[str]:
+def _texts(setup: Setup) -> list[str]:
     """The titles of those codes, as they were in the CSV."""
-    return list(islice(cycle(read_rows(_memory_dataset(ground, "ngram"), "train").texts), _memory_rows(ground)))
+    rows = read_rows(_memory_dataset(setup, "ngram"), "train")
+    return list(islice(cycle(rows.texts), _memory_rows(setup)))

@@ -1,4 +1,4 @@
-"""A benchmark's report as text of at most 120 columns, the same on a terminal and in a file. For jobs.bench only."""
+"""A benchmark's report as text of at most 120 columns, the same on a terminal and in a file."""
 
 from collections.abc import Sequence
 from itertools import groupby

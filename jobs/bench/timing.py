@@ -1,11 +1,11 @@
-"""Contestants, and how they are timed: in turn, so that a slow moment of the machine hits all of them alike. For jobs.bench only."""
+"""Contestants timed in turn, so that a slow moment of the machine hits all of them alike."""
 
 import io
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 from pipeline.errors import NO_SPACE, CharmillError, MissingError
@@ -14,7 +14,7 @@ Role = Literal["ours", "peer", "ceiling"]
 Work = Callable[[], object]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Contestant:
     """Something to time.
 
@@ -24,12 +24,15 @@ class Contestant:
         num_rows: Rows that it works through in a call.
         prepare: Gives the call to time. It must survive pickling, so that a process of its own can make it again: a function of a module
             or a `functools.partial` of one.
+        needs: The peers that it cannot do without, as `jobs.bench.setup.PEERS` names them.
     """
 
     name: str
     role: Role
     num_rows: int
     prepare: Callable[[], Work]
+    _: KW_ONLY
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +49,14 @@ class Section:
     Attributes:
         part: Of the benchmark, as in ``encode``.
         title: The task, for a person.
-        contestants: Whom to time.
-        left_out: Why each of the others is not there, by name.
+        contestants: Those that can take part.
+        left_out: Why each of the others cannot, by name.
     """
 
     part: str
     title: str
     contestants: list[Contestant]
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str]
 
 
 @dataclass(kw_only=True)
@@ -72,10 +75,10 @@ class _Timed:
 def measure(
     section: Section, num_runs: int, *, tell: Callable[[str], None], peak: Callable[[Contestant], float | None]
 ) -> dict[str, Any]:
-    """Time a section: everyone once uncounted, then num_runs rounds of everyone in turn.
+    """Time a section: every contestant once uncounted, then num_runs rounds of all of them in turn.
 
     Args:
-        section: Whom to time.
+        section: The contestants.
         num_runs: Rounds.
         tell: Told what is going on.
         peak: Measures a contestant's peak memory in MiB, where that makes sense.
@@ -84,7 +87,7 @@ def measure(
         What the report says of the section.
 
     Raises:
-        CharmillError: One of ours failed. A peer that does is left out and named, and so is whoever lacks something that is not installed.
+        CharmillError: One of ours failed. A peer that does is left out and named, and so is any contestant whose library is not installed.
     """
     timed: list[_Timed] = []
     left_out = dict(section.left_out)

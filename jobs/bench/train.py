@@ -1,4 +1,4 @@
-"""Training beside others who learn from the same rows, each with its accuracy on the same held-out rows. For jobs.bench only."""
+"""Training beside peers that learn from the same rows, each with its accuracy on the same held-out rows."""
 
 from functools import partial
 from pathlib import Path
@@ -6,57 +6,46 @@ from typing import Any
 
 from jobs import train
 from jobs.bench.data import make_data
-from jobs.bench.models import PROFILE_OF
 from jobs.bench.peers import FASTTEXT, TFIDF, prepare_fasttext_fit, prepare_tfidf_fit
-from jobs.bench.setup import Ground, Lineup, encoded, ready
-from jobs.bench.timing import Learned, Section
+from jobs.bench.setup import PROFILE_OF, Setup, make_dataset, ready
+from jobs.bench.timing import Contestant, Learned, Section
 
 SEED_BATCHES = 93
 """Batches of the article's epoch on its full file."""
 
 
-def train_section(ground: Ground) -> Section:
+def train_sections(setup: Setup) -> list[Section]:
     """A dataset to a model, measured on the held-out rows: everyone's time has both in it."""
     from pipeline.dataset.manifest import TRAIN, VALID, read_manifest
 
     # Each title once: those that are repeated would be learned by heart.
-    num_rows = min(ground.train_rows, ground.data.num_once)
-    data = make_data(ground.data.kind, ground.folder / "train.csv", num_rows)
-    dataset = encoded(ground, data, "learned")
+    data = make_data(setup.data.kind, setup.folder / "train.csv", min(setup.train_rows, setup.data.num_once))
+    dataset = make_dataset(setup, data, "learned")
+    article = make_dataset(setup, data, "learned", PROFILE_OF["charcnn"])
     manifest = read_manifest(dataset)
-    num_train = manifest.num_rows(TRAIN)
-    lineup = Lineup(ground, "train", f"train, {data.title}, {num_train:,} rows, {manifest.num_rows(VALID):,} held out")
-    _add_ours(lineup, ground, dataset, num_train)
-    _add_article(lineup, ground, encoded(ground, data, "learned", PROFILE_OF["charcnn"]), num_train)
-    lineup.add(TFIDF, "peer", num_train, partial(prepare_tfidf_fit, dataset), needs=("scikit-learn",))
-    lineup.add(
-        f"{FASTTEXT}, 5 epochs",
-        "peer",
-        num_train,
-        partial(prepare_fasttext_fit, dataset, ground.folder / "fasttext.txt", ground.num_threads),
-        needs=("fasttext",),
-    )
-    return lineup.section
+    rows = manifest.num_rows(TRAIN)
+    batches = min(SEED_BATCHES, -(-rows // 128))
+    seed_rows = min(batches * 128, rows)
+    article_flags: dict[str, Any] = {"recipe": "seed", "epochs": 1, "limit_batches": batches}
+    ours, tfidf = partial(_ours, setup), partial(prepare_tfidf_fit, dataset)
+    fasttext = partial(prepare_fasttext_fit, dataset, setup.folder / "fasttext.txt", setup.num_threads)
+    contestants = [
+        ours("recipe default, all its epochs", rows, dataset),
+        ours("recipe default, one epoch", rows, dataset, epochs=1),
+        ours("one epoch, --compile", rows, dataset, epochs=1, compile=True),
+        ours("one epoch, --precision bfloat16", rows, dataset, epochs=1, precision="bfloat16"),
+        ours(f"recipe seed, one epoch of {batches} batches", seed_rows, article, **article_flags),
+        Contestant(TFIDF, "peer", rows, tfidf, needs=("scikit-learn",)),
+        Contestant(f"{FASTTEXT}, 5 epochs", "peer", rows, fasttext, needs=("fasttext",)),
+    ]
+    title = f"train, {data.title}, {rows:,} rows, {manifest.num_rows(VALID):,} held out"
+    return [setup.section("train", title, contestants)]
 
 
-def _add_ours(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> None:
-    add = partial(_add, lineup, ground, dataset)
-    add("recipe default, all its epochs", num_train)
-    add("recipe default, one epoch", num_train, epochs=1)
-    add("one epoch, --compile", num_train, epochs=1, compile=True)
-    add("one epoch, --precision bfloat16", num_train, epochs=1, precision="bfloat16")
-
-
-def _add_article(lineup: Lineup, ground: Ground, dataset: Path, num_train: int) -> None:
-    batches = min(SEED_BATCHES, -(-num_train // 128))
-    name, num_rows = f"recipe seed, one epoch of {batches} batches", min(batches * 128, num_train)
-    _add(lineup, ground, dataset, name, num_rows, recipe="seed", epochs=1, limit_batches=batches)
-
-
-def _add(lineup: Lineup, ground: Ground, dataset: Path, name: str, num_rows: int, **flags: Any) -> None:
-    job = train.TrainJobConfig(dataset, out=ground.folder / "run", baseline="none", common=ground.common, **flags)
+def _ours(setup: Setup, name: str, num_rows: int, dataset: Path, **flags: Any) -> Contestant:
+    job = train.TrainJobConfig(dataset, out=setup.folder / "run", baseline="none", common=setup.common, **flags)
     needs = ("torch", "torch.compile") if flags.get("compile") else ("torch",)
-    lineup.add(f"jobs.train, {name}", "ours", num_rows, ready(run_training, job), needs=needs)
+    return Contestant(f"jobs.train, {name}", "ours", num_rows, ready(run_training, job), needs=needs)
 
 
 def run_training(config: train.TrainJobConfig) -> Learned:

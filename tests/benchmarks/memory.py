@@ -14,8 +14,7 @@ from typing import Any
 
 from jobs.bench.data import make_data
 from jobs.bench.memory import ROOT, read_peak, start_job
-from jobs.bench.models import make_run
-from jobs.bench.setup import Ground
+from jobs.bench.setup import Setup, make_run
 from pipeline.text.synthetic import titles
 
 BLOCK_ROWS = 20_000
@@ -89,7 +88,7 @@ def main() -> None:
         folder = Path(temporary).resolve()
         if given.job == "score":
             data = make_data("synthetic", folder / "titles.csv", 5_000)
-            make_run(Ground(folder=folder, data=data, train_rows=5_000, num_threads=1, log="text"), "ngram")
+            make_run(Setup(folder=folder, data=data, train_rows=5_000, num_threads=1), "ngram")
         for piped in (True, False):
             small = measure(given.job, SMALL_BYTES, folder, piped=piped)
             large = measure(given.job, int(given.gigabytes * 1e9), folder, piped=piped)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from jobs.bench import data as bench_data
 from jobs.bench.data import Data, choose_kinds, make_data
 from pipeline.errors import InputError
 
@@ -20,10 +19,10 @@ def _rows(data: Data) -> list[list[str]]:
 def test_titles_are_repeated_to_size_or_taken_evenly(
     num_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_data, "MADE_UP_ROWS", 7)
-    monkeypatch.setattr(bench_data, "_CHUNK_BYTES", 1000)  # Two or three repeats.
-    all_rows = _rows(make_data("synthetic", tmp_path / "all.csv", 7))
-    data = make_data("synthetic", tmp_path / "some.csv", num_rows)
+    monkeypatch.setenv("AGNEWS_DIR", str(tmp_path))
+    all_rows = [[str(row), f"title {row}", "more"] for row in range(7)]
+    (tmp_path / "train.csv").write_text("".join(",".join(row) + "\n" for row in all_rows))
+    data = make_data("agnews", tmp_path / "some.csv", num_rows, chunk_bytes=400)  # Two repeats.
     assert (data.num_rows, data.num_once) == (num_rows, min(num_rows, 7))
     assert data.num_bytes == data.path.stat().st_size
     wanted = [all_rows[row * 7 // min(num_rows, 7)] for row in range(min(num_rows, 7))]
@@ -47,6 +46,12 @@ def test_a_damaged_file_of_real_titles_is_refused(
     monkeypatch.setenv("AGNEWS_DIR", str(tmp_path))
     with pytest.raises(InputError, match="--data synthetic"):
         make_data("agnews", tmp_path / "titles.csv", 100)
+
+
+def test_made_up_titles_are_the_same_however_many_are_wanted(tmp_path: Path) -> None:
+    few, more = (make_data("synthetic", tmp_path / f"{num_rows}.csv", num_rows) for num_rows in (3, 50))
+    assert (few.num_once, more.num_once) == (3, 50)
+    assert _rows(few) == _rows(more)[:3]
 
 
 def test_without_real_titles_made_up_ones_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,9 @@ def test_peak_memory_is_that_of_the_contestants_own_process(tmp_path: Path) -> N
     peaks = []
     for mebibytes in (1, 200):
         prepare = ready(b"x".__mul__, mebibytes << 20)
-        peaks.append(peak_of(Contestant(name="it", role="peer", num_rows=1, prepare=prepare), tmp_path) or 0)
+        peaks.append(peak_of(Contestant("it", "peer", 1, prepare), tmp_path) or 0)
     assert len(ballast) == 300 << 20
     assert 5 < peaks[0] < 150
     assert 190 < peaks[1] - peaks[0] < 210
-    failing = Contestant(name="it", role="peer", num_rows=1, prepare=ready(int, "no number"))
+    failing = Contestant("it", "peer", 1, ready(int, "no number"))
     assert peak_of(failing, tmp_path) is None

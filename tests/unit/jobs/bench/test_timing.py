@@ -35,7 +35,7 @@ def _failing(error: Exception) -> Work:
 
 
 def _contestant(name: str, role: Role, work: Work, num_rows: int = 100) -> Contestant:
-    return Contestant(name=name, role=role, num_rows=num_rows, prepare=lambda: work)
+    return Contestant(name, role, num_rows, lambda: work)
 
 
 def _measure(*contestants: Contestant, num_runs: int = 3) -> dict[str, dict[str, object]]:

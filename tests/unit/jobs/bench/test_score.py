@@ -1,6 +1,6 @@
-"""What the models of a benchmark cost."""
+"""What scoring is held against: matrix products of as many operations as the network needs."""
 
-from jobs.bench.models import count_flops
+from jobs.bench.score import count_flops
 from model.architectures.charcnn.config import CharCnnConfig
 from pipeline.text.alphabet import get_profile
 
