@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,35 @@ _CONFIGS = {
     "export": "ExportConfig",
     "report": "ReportConfig",
     "bench": "BenchConfig",
+    "fetch": "FetchConfig",
 }
+
+HIDE_TORCH = """
+import importlib.util
+HIDDEN = {'torch', 'einops', 'jinja2'}
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in HIDDEN:
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Hidden())
+_find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *a: None if name in HIDDEN else _find(name, *a)
+"""
+"""A prelude for a process without what training needs."""
+
+_EACH = """
+import contextlib, importlib, io, json
+from jobs.cli.command import run_command
+for module, config, job, *tokens in json.load(sys.stdin):
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            module = importlib.import_module(module)
+            run_command(job, getattr(module, config), module.run, module.render, tokens)
+        except SystemExit as stop:
+            code = stop.code
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
 
 
 @dataclass(frozen=True)
@@ -57,11 +85,15 @@ class Done:
         return line
 
 
-def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> Done:
-    """Run a job in this process."""
+def _module(job: str) -> str:
     package = ROOT / "jobs" / job
     inside = ".command" if (package / "command.py").exists() else ".__main__" if package.is_dir() else ""
-    module = importlib.import_module(f"jobs.{job}{inside}")
+    return f"jobs.{job}{inside}"
+
+
+def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> Done:
+    """Run a job in this process."""
+    module = importlib.import_module(_module(job))
     handler = signal.getsignal(signal.SIGTERM)
     capsys.readouterr()
     code = 0
@@ -115,6 +147,22 @@ def call(
         check=False,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def call_each(*commands: Sequence[object], prelude: str = "", env: Mapping[str, str] | None = None) -> list[Done]:
+    """Run several jobs one after another in one process of their own; a command begins with the job's name."""
+    given = [[_module(str(job)), _CONFIGS[str(job)], job, *tokens] for job, *tokens in commands]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import sys\n{prelude}\n{_EACH}"],
+        input=json.dumps(given, default=str),
+        capture_output=True,
+        text=True,
+        env=environment(env),
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [Done(*json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def start(job: str, *tokens: object, prelude: str = "", stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":

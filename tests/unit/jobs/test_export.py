@@ -1,10 +1,10 @@
-"""The export job as a command, and what a server finds in its file; that it computes the same is in properties/test_export.py."""
+"""The export job as a command; that its file computes the same is shown in properties/test_export.py."""
 
 import json
 import resource
 import shutil
 import subprocess
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +17,13 @@ import pytest
 from model.architectures import onnx_graph
 from model.architectures.ngram import onnx as onnx_ngram
 from model.engines.folded import FoldedPredictor
-from model.export.onnx_file import build_onnx
-from model.export.trial import trial_codes
-from model.export.verify import MAX_BATCH_CODES, VerificationError, _batches, max_difference
 from pipeline.storage.staging import staging
-from pipeline.text.alphabet import PROFILES, get_profile, profile_from_json
+from pipeline.text.alphabet import profile_from_json
 from pipeline.text.encoder import Encoder, to_strings
-from tests.commands import ROOT, call, call_here, environment, files_in, python
-from tests.datasets import make_csv, random_model, shared_run
-from tests.properties.test_predictors import CHARCNN, NGRAM
-from tests.unit.jobs.cli.test_command import HIDE_TORCH
+from tests.commands import HIDE_TORCH, ROOT, call_each, call_here, environment, files_in, python
+from tests.datasets import make_csv, shared_run
 
 Capsys = pytest.CaptureFixture[str]
-
-TEXTS = [
-    "",
-    " ",
-    "Wall St. Bears Claw Back",
-    "  a\t\tb  ",
-    "\u212aelvin \u0130 \u00c9t\u00e9 42!",
-    "x" * 300,
-    "na\u00efve caf\u00e9" * 30,
-]
 
 
 def export(capsys: Capsys, *tokens: object) -> dict[str, Any]:
@@ -85,58 +70,22 @@ def test_serving_the_file_as_the_readme_does_predicts_what_score_does(
     np.testing.assert_allclose(probabilities.max(axis=1), expected["confidence"].to_numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize("max_length", [5, 70])
-def test_the_metadata_is_enough_to_encode_without_charmill(name: str, max_length: int) -> None:
-    model, weights = random_model(NGRAM, get_profile(name, max_length))
-    proto = onnx.load_from_string(build_onnx(model, weights))
-    about = {entry.key: entry.value for entry in proto.metadata_props}
-    profile = json.loads(about["profile"])
-    rows = []
-    for text in TEXTS:
-        if profile["cleaning"] == "none":
-            codes = list(text.encode())
-        else:
-            known = "".join(character if character in profile["alphabet"] else " " for character in text.lower())
-            codes = [profile["alphabet"].index(c) for c in " ".join(known.split()) + profile["suffix"]]
-        codes = codes[: profile["max_length"]]
-        rows.append(codes + [profile["fill"]] * (profile["max_length"] - len(codes)))
-    assert rows == Encoder(model.profile).encode(to_strings(pl.Series(TEXTS))).tolist()
-    assert profile["fingerprint"] == model.profile.fingerprint
-    for said in (str(max_length), f"with {profile['fill']}", repr(profile["suffix"]) if profile["suffix"] else name):
-        assert said in proto.graph.input[0].doc_string
-        assert said in proto.doc_string
-
-
-def test_the_metadata_names_classes_model_and_version() -> None:
-    model, weights = random_model(CHARCNN, get_profile("seed"), num_classes=3)
-    proto = onnx.load_from_string(build_onnx(model, weights))
-    about = {entry.key: entry.value for entry in proto.metadata_props}
-    assert json.loads(about["labels"]) == model.labels
-    assert json.loads(about["architecture"])["name"] == "charcnn"
-    assert about["model_fingerprint"] == model.fingerprint
-    assert about["dataset_fingerprint"] == model.dataset_fingerprint
-    assert about["charmill_version"] == proto.producer_version
-    assert (proto.ir_version, proto.opset_import[0].version) == (8, 18)
-    assert not {*(value.name for value in proto.graph.initializer)} - {
-        name for node in proto.graph.node for name in node.input
-    }
-
-
-@pytest.mark.parametrize("arch", ["charcnn", "lstm", "ngram"])
-def test_the_bytes_are_the_same_without_torch_and_in_another_process(arch: str, tmp_path: Path, capsys: Capsys) -> None:
-    here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
-    export(capsys, shared_run(arch), "--onnx", here)
-    done = call("export", shared_run(arch), "--onnx", there, "--json", prelude=HIDE_TORCH, env={"PYTHONHASHSEED": "7"})
-    assert (done.code, done.said) == (0, []), done.err
-    assert here.read_bytes() == there.read_bytes()
+def test_the_bytes_are_the_same_without_torch_and_in_another_process(tmp_path: Path, capsys: Capsys) -> None:
+    archs = ("charcnn", "lstm", "ngram")
+    commands = [["export", shared_run(arch), "--onnx", tmp_path / f"{arch}.onnx"] for arch in archs]
+    for done in call_each(*commands, prelude=HIDE_TORCH, env={"PYTHONHASHSEED": "7"}):
+        assert (done.code, done.said) == (0, []), done.err
+    for arch in archs:
+        export(capsys, shared_run(arch), "--onnx", tmp_path / "here.onnx", "--overwrite")
+        assert (tmp_path / "here.onnx").read_bytes() == (tmp_path / f"{arch}.onnx").read_bytes()
 
 
 @pytest.mark.parametrize("names", [["onnx"], ["onnxruntime"], ["onnx", "onnxruntime"]])
 def test_what_is_not_installed_is_named(
     names: list[str], tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.export.find_spec", lambda name: None if name in names else find_spec(name))
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
     done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path / "model.onnx")
     assert done.code == 69
     assert f"exporting needs {', '.join(names)}: pip install '.[export]'" in done.error
@@ -254,44 +203,3 @@ def test_a_model_without_numbers_is_bad_input(tmp_path: Path, capsys: Capsys, mo
     done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path / "model.onnx")
     assert done.code == 65
     assert "no numbers" in done.error
-
-
-@pytest.mark.parametrize("max_length", [1, 64, 300, 3000])
-def test_verification_sees_every_row_twice_and_bounds_the_batches(max_length: int) -> None:
-    seen = np.zeros(900, int)
-    sizes = set()
-    for rows in _batches(900, max_length):
-        seen[rows] += 1
-        sizes.add(rows.stop - rows.start)
-    assert (seen == 2).all()
-    assert {1, 2, 7} < sizes
-    assert max(sizes) == min(900, MAX_BATCH_CODES // max_length)
-
-
-@pytest.mark.parametrize("wrong", ["numbers", "classes", "codes"])
-def test_verification_holds_shapes_and_numbers(wrong: str, tmp_path: Path) -> None:
-    profile = get_profile("seed", 9)
-    model, weights = random_model(CHARCNN, profile)
-    path = tmp_path / "model.onnx"
-    path.write_bytes(build_onnx(model, weights))
-    predictor, codes = FoldedPredictor(model, weights, num_threads=1), trial_codes(profile)
-    seen: list[tuple[int, int]] = []
-    arguments: dict[str, Any] = {
-        "where": "m.onnx",
-        "num_threads": 1,
-        "on_rows": lambda done, total: seen.append((done, total)),
-    }
-    assert max_difference(path, predictor, codes, **arguments) <= 1e-5
-    assert seen[-1] == (2 * len(codes), 2 * len(codes))
-    assert len(seen) > 5
-    assert seen == sorted(seen)
-    if wrong == "numbers":
-        broken = {name: array.copy() for name, array in weights.items()}
-        broken["linear_2.bias"][0] = np.nan
-        path.write_bytes(build_onnx(model, broken))
-    elif wrong == "classes":
-        predictor = FoldedPredictor(*random_model(CHARCNN, profile, num_classes=1), num_threads=1)
-    else:
-        path.write_bytes(build_onnx(*random_model(CHARCNN, get_profile("seed", 10))))
-    with pytest.raises(VerificationError, match=r"^m\.onnx: .*not published"):
-        max_difference(path, predictor, codes, **arguments)

@@ -1,7 +1,6 @@
 """How a job is a command: help, exit codes and one-line errors."""
 
 import errno
-import json
 import os
 import re
 import signal
@@ -17,7 +16,7 @@ import pytest
 from jobs.cli.command import run_command
 from jobs.demo import DemoConfig
 from pipeline.errors import InputError
-from tests.commands import ROOT, call_here, environment
+from tests.commands import HIDE_TORCH, ROOT, call_each, call_here, environment
 from tests.datasets import make_csv, shared_dataset, shared_run
 
 Capsys = pytest.CaptureFixture[str]
@@ -200,44 +199,19 @@ def test_a_report_comes_out_as_text_as_json_and_of_a_failure_too(capsys: Capsys)
     assert capsys.readouterr() == ('{"rows": 1}\n', "error: half of it failed\n")
 
 
-HIDE_TORCH = """
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition('.')[0] in {'torch', 'einops', 'jinja2'}:
-            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
-import importlib.util
-sys.meta_path.insert(0, Hidden())
-_find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name in {'torch', 'einops', 'jinja2'} else _find(name, *a)
-"""
-
-
 def test_without_torch_all_but_training_works(csv: Path, tmp_path: Path) -> None:
-    score = ["score", "ScoreConfig", csv, "--run", shared_run(), "--text", "title", "--json"]
-    commands = [
-        ["train", "TrainJobConfig", shared_dataset(), "--out", tmp_path / "run"],
-        ["encode", "EncodeConfig", csv, "--out", tmp_path / "out", "--text", "title", "--json"],
+    score = ["score", csv, "--run", shared_run(), "--text", "title", "--json"]
+    train, encode, auto, folded, torch = call_each(
+        ["train", shared_dataset(), "--out", tmp_path / "run"],
+        ["encode", csv, "--out", tmp_path / "out", "--text", "title", "--json"],
         *([*score, "--out", tmp_path / engine, "--engine", engine] for engine in ("auto", "folded", "torch")),
-    ]
-    run_all = (
-        "import importlib, json, sys\nfrom jobs.cli.command import run_command\n"
-        "for job, config, *tokens in json.loads(sys.argv[1]):\n"
-        "    module = importlib.import_module(f'jobs.{job}')\n"
-        "    try: run_command(job, getattr(module, config), module.run, module.render, tokens)\n"
-        "    except SystemExit as stop: print(stop.code)\n"
+        prelude=HIDE_TORCH,
     )
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{HIDE_TORCH}\n{run_all}", json.dumps(commands, default=str)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(),
-        check=True,
-    )
-    train, encode, auto, folded, torch = map(json.loads, done.stdout.splitlines())
-    assert (train, torch) == (69, 69)
-    assert (encode["rows_out"], auto["engine"], folded["engine"]) == (40, "folded on cpu", "folded on cpu")
-    needs_torch, needs_engine = done.stderr.splitlines()
-    assert re.search(r"training needs torch, einops, jinja2: pip install .*\[train\]", needs_torch)
-    assert "--engine folded" in needs_engine
+    assert train.code == 69
+    assert re.search(r"training needs torch, einops, jinja2: pip install .*\[train\]", train.error)
     assert not (tmp_path / "run").exists()
+    for done in (encode, auto, folded):
+        assert (done.code, done.said) == (0, []), done.err
+    assert auto.report["engine"] == folded.report["engine"] == "folded on cpu"
+    assert torch.code == 69
+    assert "--engine folded" in torch.error
