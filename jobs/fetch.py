@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pipeline.execution.meter import Figures, Meter
     from pipeline.storage.download import Outcome
 
-FIRST_WAIT_SECONDS = 0.5
-
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
@@ -32,7 +30,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteDataset:
-    """Where a data set lies, and of what it consists."""
+    """Where a data set lies, and of which files it consists."""
 
     url: str
     files: tuple[RemoteFile, ...]
@@ -55,7 +53,7 @@ DATASETS: Mapping[str, RemoteDataset] = {
 @Parameter(name="*")
 @dataclass(frozen=True)
 class FetchConfig:
-    """Download a public data set and check it; what was broken off is gone on with, and what is there already is left alone."""
+    """Download a public data set and check it; go on with a download that broke off, and leave alone a file that is there already."""
 
     dataset: Annotated[
         Literal["agnews"], Parameter(help="agnews is AG News: train.csv and test.csv, label, title, description.")
@@ -80,8 +78,15 @@ class FetchConfig:
             raise UsageError(f"--retries {self.retries}: expected 1 or more")
 
 
-def run(config: FetchConfig) -> dict[str, Any]:
+def run(
+    config: FetchConfig, *, datasets: Mapping[str, RemoteDataset] = DATASETS, wait_seconds: float = 0.5
+) -> dict[str, Any]:
     """Download what is not there yet.
+
+    Args:
+        config: What, from where and into which folder.
+        datasets: Those there are, by name.
+        wait_seconds: Pause before the second attempt at a file; each further one is twice as long.
 
     Raises:
         CharmillError: A file could not be had; those before it are there, and a part of it may be kept to go on from.
@@ -90,7 +95,7 @@ def run(config: FetchConfig) -> dict[str, Any]:
     from pipeline.storage.staging import exclusive
 
     started = time.monotonic()
-    dataset = DATASETS[config.dataset]
+    dataset = datasets[config.dataset]
     overwrite = config.common.overwrite
     # All files are looked at before the first byte comes, and where nothing is missing the folder may be read-only.
     missing = [file for file in dataset.files if not is_there(config.out / file.name, file.md5, overwrite=overwrite)]
@@ -100,7 +105,7 @@ def run(config: FetchConfig) -> dict[str, Any]:
         try:
             config.out.mkdir(parents=True, exist_ok=True)
             with exclusive(config.out):
-                num_received = _download(config, dataset, missing, outcomes)
+                num_received = _download(config, dataset.url, missing, outcomes, wait_seconds)
         except MissingError as error:
             raise MissingError(f"{error}; {_by_hand(config.out, dataset)}", path=config.out) from error
         except OSError as error:
@@ -117,16 +122,14 @@ def run(config: FetchConfig) -> dict[str, Any]:
 
 
 def _download(
-    config: FetchConfig, dataset: RemoteDataset, missing: list[RemoteFile], outcomes: "dict[str, Outcome]"
+    config: FetchConfig, url: str, missing: list[RemoteFile], outcomes: "dict[str, Outcome]", wait_seconds: float
 ) -> int:
     """Download files one after the other, note how each went, and return the bytes received."""
     from jobs.cli.console import metered
     from pipeline.storage.download import Patience, download
 
-    base = (config.url or dataset.url).rstrip("/")
-    patience = Patience(
-        timeout_seconds=config.timeout_seconds, attempts=config.retries, wait_seconds=FIRST_WAIT_SECONDS
-    )
+    base = (config.url or url).rstrip("/")
+    patience = Patience(timeout_seconds=config.timeout_seconds, attempts=config.retries, wait_seconds=wait_seconds)
     with metered(config.common.log, "fetch", sum(file.about_bytes for file in missing)) as meter:
         tally = _Tally(meter)
         for file in missing:

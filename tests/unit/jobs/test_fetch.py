@@ -1,38 +1,39 @@
-"""`jobs.fetch`: its flags, its report, and its exit codes as a process."""
+"""The fetch job: its flags, its report, and its exit codes."""
 
-import os
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from jobs import fetch
 from jobs.cli.flags import CommonConfig
 from jobs.cli.parse import parse
 from jobs.fetch import DATASETS, FetchConfig, RemoteDataset, RemoteFile, render, run
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
 from pipeline.storage.staging import exclusive
+from tests.commands import call_here
 from tests.web_server import Answer, WebServer, closed_port, md5_of, serving
 
+Capsys = pytest.CaptureFixture[str]
 FILES = {"train.csv": random.Random(1).randbytes(200_000), "test.csv": random.Random(2).randbytes(20_000)}
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
-    """Serves two small files, which are the data set as long as the test runs."""
+    """Serves two small files."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(fetch, "FIRST_WAIT_SECONDS", 0)
     with serving() as web_server:
         web_server.files = dict(FILES)
-        files = tuple(RemoteFile(name=name, md5=md5_of(content)) for name, content in FILES.items())
-        dataset = RemoteDataset(url=web_server.base, files=files, folder_variable="AGNEWS_DIR")
-        monkeypatch.setattr(fetch, "DATASETS", {"agnews": dataset})
         yield web_server
+
+
+def _fetch(server: WebServer, **flags: Any) -> dict[str, Any]:
+    """Run the job, with those two files as the data set."""
+    files = tuple(RemoteFile(name=name, md5=md5_of(content)) for name, content in FILES.items())
+    dataset = RemoteDataset(url=server.base, files=files, folder_variable="AGNEWS_DIR")
+    return run(FetchConfig("agnews", **flags), datasets={"agnews": dataset}, wait_seconds=0)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def names_in(folder: Path) -> set[str]:
 
 
 def test_downloads_and_reports(server: WebServer, out: Path) -> None:
-    report = run(FetchConfig("agnews", out=out))
+    report = _fetch(server, out=out)
     assert report.pop("seconds") >= 0
     assert report == {
         "dataset": "agnews",
@@ -65,7 +66,7 @@ def test_each_file_has_its_outcome(server: WebServer, out: Path) -> None:
     out.mkdir(parents=True)
     (out / "test.csv").write_bytes(FILES["test.csv"])
     server.script = [Answer(breaks_after=50_000)]
-    report = run(FetchConfig("agnews", out=out))
+    report = _fetch(server, out=out)
     assert report["files"] == {"train.csv": "resumed", "test.csv": "already there"}
     assert report["bytes_received"] == 200_000
     assert server.ranges == ["", "bytes=50000-"]
@@ -74,9 +75,9 @@ def test_each_file_has_its_outcome(server: WebServer, out: Path) -> None:
 def test_breaks_and_goes_on_in_the_next_run(server: WebServer, out: Path) -> None:
     server.default = Answer(breaks_after=10_000)
     with pytest.raises(TemporaryError, match="20,000 bytes are kept: run it again to go on from there"):
-        run(FetchConfig("agnews", out=out, retries=2))
+        _fetch(server, out=out, retries=2)
     server.default = Answer()
-    report = run(FetchConfig("agnews", out=out))
+    report = _fetch(server, out=out)
     assert report["files"] == {"train.csv": "resumed", "test.csv": "downloaded"}
     assert report["bytes_received"] == 200_000
     assert (out / "train.csv").read_bytes() == FILES["train.csv"]
@@ -87,7 +88,7 @@ def test_leaves_alone_what_is_there(server: WebServer, out: Path) -> None:
     out.mkdir(parents=True)
     for name, content in FILES.items():
         (out / name).write_bytes(content)
-    report = run(FetchConfig("agnews", out=out, common=CommonConfig(overwrite=True)))
+    report = _fetch(server, out=out, common=CommonConfig(overwrite=True))
     assert set(report["files"].values()) == {"already there"}
     assert report["bytes_received"] == 0
     assert server.requests == []
@@ -98,11 +99,11 @@ def test_refuses_a_foreign_file_before_the_first_byte(server: WebServer, out: Pa
     out.mkdir(parents=True)
     (out / "test.csv").write_bytes(b"mine")
     with pytest.raises(UsageError, match="another file is there"):
-        run(FetchConfig("agnews", out=out))
+        _fetch(server, out=out)
     assert server.requests == []
     assert names_in(out) == {"test.csv"}
 
-    report = run(FetchConfig("agnews", out=out, common=CommonConfig(overwrite=True)))
+    report = _fetch(server, out=out, common=CommonConfig(overwrite=True))
     assert set(report["files"].values()) == {"downloaded"}
     assert (out / "test.csv").read_bytes() == FILES["test.csv"]
 
@@ -110,14 +111,14 @@ def test_refuses_a_foreign_file_before_the_first_byte(server: WebServer, out: Pa
 def test_a_wrong_file_leaves_those_before_it(server: WebServer, out: Path) -> None:
     server.files["test.csv"] = b"something else"
     with pytest.raises(InputError, match=f"expected md5 {md5_of(FILES['test.csv'])}, got {md5_of(b'something else')}"):
-        run(FetchConfig("agnews", out=out))
+        _fetch(server, out=out)
     assert names_in(out) == {"train.csv", ".lock"}
 
 
 def test_says_how_to_do_it_by_hand(server: WebServer, out: Path) -> None:
     server.files = {}
     with pytest.raises(MissingError) as caught:
-        run(FetchConfig("agnews", out=out))
+        _fetch(server, out=out)
     assert str(caught.value) == (
         f"{server.base}/train.csv: the server answered 404 Not Found; "
         f"to do it by hand, put train.csv and test.csv into {out} and set AGNEWS_DIR={out}"
@@ -126,21 +127,21 @@ def test_says_how_to_do_it_by_hand(server: WebServer, out: Path) -> None:
 
 def test_a_mirror(server: WebServer, out: Path) -> None:
     server.files = {f"mirror/{name}": content for name, content in FILES.items()}
-    run(FetchConfig("agnews", out=out, url=f"{server.base}/mirror/"))
+    _fetch(server, out=out, url=f"{server.base}/mirror/")
     assert [path for path, _ in server.requests] == ["/mirror/train.csv", "/mirror/test.csv"]
 
 
 def test_two_at_once_do_not_mix(server: WebServer, out: Path) -> None:
     out.mkdir(parents=True)
     with exclusive(out), pytest.raises(TemporaryError, match="another charmill process"):
-        run(FetchConfig("agnews", out=out))
+        _fetch(server, out=out)
     assert server.requests == []
 
 
 def test_out_is_a_file(server: WebServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match=r"file: cannot write"):
-        run(FetchConfig("agnews", out=tmp_path / "file"))
+        _fetch(server, out=tmp_path / "file")
 
 
 def test_flags() -> None:
@@ -174,17 +175,6 @@ def test_the_flag_knows_the_data_sets_of_the_table() -> None:
     assert set(get_args(annotated)) == set(DATASETS)
 
 
-def _process(*tokens: str) -> "subprocess.CompletedProcess[str]":
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHARMILL_")}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "jobs.fetch", "agnews", *tokens],
-        env=environment | {"NO_PROXY": "*"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
     ("answer", "code", "message"),
     [
@@ -194,23 +184,23 @@ def _process(*tokens: str) -> "subprocess.CompletedProcess[str]":
         (Answer(), 65, "expected md5 b1a00f826fdfbd249f79597b59e1dc12, got "),
     ],
 )
-def test_exit_codes(server: WebServer, out: Path, answer: Answer, code: int, message: str) -> None:
+def test_exit_codes(server: WebServer, out: Path, answer: Answer, code: int, message: str, capsys: Capsys) -> None:
     server.default = answer
-    done = _process("--out", str(out), "--url", server.base, "--retries", "1")
-    assert done.returncode == code
-    assert done.stdout == ""
-    assert re.fullmatch(rf"error: {re.escape(server.base)}/train\.csv: .*{re.escape(message)}.*\n", done.stderr)
+    done = call_here(capsys, "fetch", "agnews", "--out", out, "--url", server.base, "--retries", 1)
+    assert (done.code, done.out) == (code, "")
+    assert re.fullmatch(rf"error: {re.escape(server.base)}/train\.csv: .*{re.escape(message)}.*\n", done.err)
 
 
-def test_exit_code_when_nobody_listens(out: Path) -> None:
-    done = _process("--out", str(out), "--url", f"http://127.0.0.1:{closed_port()}")
-    assert done.returncode == 69
-    assert re.fullmatch(r"error: http://127\.0\.0\.1:\d+/train\.csv: cannot reach .*AGNEWS_DIR=.*\n", done.stderr)
+def test_exit_code_when_nobody_listens(out: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    done = call_here(capsys, "fetch", "agnews", "--out", out, "--url", f"http://127.0.0.1:{closed_port()}")
+    assert done.code == 69
+    assert re.fullmatch(r"error: http://127\.0\.0\.1:\d+/train\.csv: cannot reach .*AGNEWS_DIR=.*\n", done.err)
 
 
-def test_exit_code_of_a_foreign_file(out: Path) -> None:
+def test_exit_code_of_a_foreign_file(out: Path, capsys: Capsys) -> None:
     out.mkdir(parents=True)
     (out / "train.csv").write_bytes(b"mine")
-    done = _process("--out", str(out))
-    assert done.returncode == 2
-    assert re.fullmatch(r"error: .*train\.csv: another file is there: .*--overwrite to replace it\n", done.stderr)
+    done = call_here(capsys, "fetch", "agnews", "--out", out)
+    assert done.code == 2
+    assert re.fullmatch(r"error: .*train\.csv: another file is there: .*--overwrite to replace it\n", done.err)
