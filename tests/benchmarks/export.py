@@ -4,9 +4,7 @@ Made-up titles, encoded beforehand; one thread each, in turn, in one process. A 
 turn: 2 means that ONNX Runtime is twice as fast.
 """
 
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from model.runs.model_file import read_model, read_weights
 from pipeline.text.alphabet import Codes
 from pipeline.text.encoder import Encoder, to_strings
 from pipeline.text.synthetic import titles
+from tests.benchmarks.timing import describe, seconds_in_turn
 
 ROWS = 8192
 RUNS = 9
@@ -55,18 +54,12 @@ def measure(run: Path) -> None:
     codes_NL = Encoder(model.profile).encode(to_strings(pl.Series([title for _, title in titles(ROWS, seed=1)])))
     for batch_rows in BATCHES:
         work = contestants(run, model, codes_NL, batch_rows)
-        seconds: dict[str, list[float]] = {name: [] for name in work}
-        for turn in range(RUNS + 1):
-            for name, do in work.items():
-                begun = time.perf_counter()
-                do()
-                if turn:  # The first one warms up.
-                    seconds[name].append(time.perf_counter() - begun)
+        seconds = dict(zip(work, seconds_in_turn(*work.values(), runs=RUNS), strict=True))
         ours, *others = seconds
         shown = []
         for name in others:
-            ratios = [theirs / own for theirs, own in zip(seconds[name], seconds[ours], strict=True)]
-            shown.append(f"{name} {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+            ratios = (theirs.wall / own.wall for theirs, own in zip(seconds[name], seconds[ours], strict=True))
+            shown.append(f"{name} {describe(ratios, 2)}")
         print(f"{model.architecture.name:<8} batches of {batch_rows:>5,}: {', '.join(shown)}")  # noqa: T201
 
 

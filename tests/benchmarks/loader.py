@@ -8,21 +8,19 @@ what else the machine does hits both alike, and go through epoch after epoch, wh
 import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Literal
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # As every job has it; see jobs/command.py.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # As every job has it; see jobs/cli/process.py.
 
 import numpy as np
 import torch
 from torch import nn
 
 from jobs import encode
-from jobs.cli.flags import CommonConfig
 from jobs.cli.reading_flags import ReadingConfig
 from model.architectures.registry import CONFIGS, build_network
 from model.training.optim import make_optimizer, make_schedule
@@ -33,11 +31,13 @@ from pipeline.batches.shard_dataset import Batch, ShardDataset
 from pipeline.dataset.manifest import TRAIN, Manifest, read_manifest
 from pipeline.text.alphabet import get_profile
 from pipeline.text.synthetic import write_titles
+from tests.benchmarks.timing import describe, seconds_in_turn
 
 RUNS = 31
 NUM_ROWS = 200_000
 SHARD_ROWS = 32_768
 BATCH_ROWS = 256
+PROFILE: Literal["seed"] = "seed"
 CPU = torch.device("cpu")
 STEPS = {"ngram": 16, "charcnn": 16, "linear": 256}
 """Steps a run."""
@@ -60,20 +60,17 @@ def make_dataset(folder: Path) -> Path:
     csv = folder / "titles.csv"
     write_titles(csv, NUM_ROWS, seed=1)
     out = folder / "dataset"
-    encode.run(
-        encode.EncodeConfig(
-            (str(csv),), out=out, shard_rows=SHARD_ROWS, reading=ReadingConfig(text="title"), common=CommonConfig()
-        )
-    )
+    reading = ReadingConfig(text="title")
+    encode.run(encode.EncodeConfig((str(csv),), out=out, profile=PROFILE, shard_rows=SHARD_ROWS, reading=reading))
     return out
 
 
 def make_step(name: str, *, precision: str = "float32", compiled: bool = False) -> TrainStep:
     """The training's own step of a network."""
     config = resolve("default", {}, num_train=NUM_ROWS, num_valid=1)
-    profile = get_profile("seed")
+    profile = get_profile(PROFILE)
     torch.manual_seed(1)
-    network = build_network(CONFIGS[name](), profile, 4) if name in CONFIGS else Linear(profile.max_length)
+    network = build_network(CONFIGS[name]().sized(4), profile, 4) if name in CONFIGS else Linear(profile.max_length)
     optimizer = make_optimizer(config, network.parameters())
     schedule = make_schedule(config, optimizer, 1 << 30)
     return TrainStep(network, optimizer, schedule, CPU, precision=precision, compiled=compiled)
@@ -88,32 +85,6 @@ def epochs(loader: BatchLoader) -> Iterator[Batch]:
     """Epoch after epoch, without end."""
     while True:
         yield from loader
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """What a piece of work took: by the clock, and of all cores together. Only the latter are our own where others share the machine."""
-
-    wall: float
-    cores: float
-
-
-def seconds_in_turn(*works: Callable[[], object], runs: int = RUNS) -> list[list[Seconds]]:
-    """Seconds of each, run in turn, after a run that is not counted."""
-    seconds: list[list[Seconds]] = [[] for _ in works]
-    for run in range(runs + 1):
-        for index, work in enumerate(works):
-            wall, cores = time.perf_counter(), time.process_time()
-            work()
-            if run:
-                seconds[index].append(Seconds(time.perf_counter() - wall, time.process_time() - cores))
-    return seconds
-
-
-def describe(ratios: Iterable[float]) -> str:
-    """Median and spread."""
-    ratios = list(ratios)
-    return f"{statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f})"
 
 
 def measure_steps(name: str, loader: BatchLoader, another: BatchLoader) -> None:
@@ -133,7 +104,7 @@ def measure_steps(name: str, loader: BatchLoader, another: BatchLoader) -> None:
         for _ in islice(drained, STEPS[name]):
             pass
 
-    fed, in_memory, alone = seconds_in_turn(*(partial(train, feed) for feed in feeds), drain)
+    fed, in_memory, alone = seconds_in_turn(*(partial(train, feed) for feed in feeds), drain, runs=RUNS)
     share = sum(run.cores for run in alone) / sum(run.cores for run in in_memory)
     pairs = list(zip(fed, in_memory, strict=True))
     print(  # noqa: T201
@@ -159,7 +130,7 @@ def measure_alone(loader: BatchLoader) -> None:
         np.copyto(copies[0], codes_NL)
         np.copyto(copies[1], label_ids_N)
 
-    alone, copied = seconds_in_turn(drain, copy)
+    alone, copied = seconds_in_turn(drain, copy, runs=RUNS)
     rates = [len(codes_NL) / statistics.median(run.wall for run in runs) for runs in (alone, copied)]
     print(f"loader alone {rates[0]:,.0f} rows/s, memcpy {rates[1]:,.0f} rows/s, ratio {rates[0] / rates[1]:.3f}")  # noqa: T201
 

@@ -27,9 +27,10 @@ from model.architectures.registry import build_network
 from model.architectures.trained import Model, Weights
 from model.engines.folded import TASK_ROWS, FoldedPredictor
 from pipeline.text.alphabet import Codes, get_profile
-from pipeline.text.encoder import Encoder
+from pipeline.text.encoder import Encoder, to_strings
 from pipeline.text.synthetic import write_titles
 from tests import naive_network
+from tests.benchmarks.timing import describe, seconds_in_turn
 from tests.datasets import random_model
 
 RUNS = 5
@@ -77,18 +78,14 @@ def _without_a_table(model: Model, config: CharCnnConfig, weights: Weights, code
     return work
 
 
-def _seconds(work: Work, clock: Callable[[], float] = time.perf_counter) -> float:
-    begun = clock()
-    work()
-    return clock() - begun
-
-
 def measure(config: Architecture, profile_name: str, titles: pl.Series) -> None:
     """Print a line for each way to compute a network, ours first."""
     profile = get_profile(profile_name)
-    codes_NL = Encoder(profile).encode(titles)
+    codes_NL = Encoder(profile).encode(to_strings(titles))
     model, weights = random_model(config, profile)
-    loading = _seconds(lambda: FoldedPredictor(model, weights, num_threads=1))
+    begun = time.perf_counter()
+    FoldedPredictor(model, weights, num_threads=1)
+    loading = time.perf_counter() - begun
     print(f"\n{config.name}, profile {profile_name}, {len(codes_NL):,} titles; loading took {loading:.3f} s")  # noqa: T201
     for num_threads in THREADS:
         ways: dict[str, tuple[int, Work]] = {}
@@ -102,22 +99,18 @@ def measure(config: Architecture, profile_name: str, titles: pl.Series) -> None:
             few_NL = codes_NL[:NAIVE_ROWS]
             ways["plain NumPy in float64"] = (len(few_NL), partial(naive_network.probabilities, model, weights, few_NL))
         print(f"threads: {num_threads}")  # noqa: T201
-        _compare(ways, time.process_time if num_threads == 1 else time.perf_counter)
+        _compare(ways, by_cores=num_threads == 1)
 
 
-def _compare(ways: dict[str, tuple[int, Work]], clock: Callable[[], float]) -> None:
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for run in range(RUNS + 1):
-        for name, (num_rows, work) in ways.items():
-            spent = _seconds(work, clock) / num_rows
-            if run:  # The first one warms up.
-                seconds[name].append(spent)
+def _compare(ways: dict[str, tuple[int, Work]], *, by_cores: bool) -> None:
+    timed = seconds_in_turn(*(work for _, work in ways.values()), runs=RUNS)
+    seconds = {
+        name: [(run.cores if by_cores else run.wall) / num_rows for run in runs]
+        for (name, (num_rows, _)), runs in zip(ways.items(), timed, strict=True)
+    }
     for name, own in seconds.items():
-        ratios = [b / a for a, b in zip(seconds["folded"], own, strict=True)]
-        print(  # noqa: T201
-            f"  {name:<26} {1 / statistics.median(own):>11,.0f} rows/s   ours / it {statistics.median(ratios):7.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        ratios = (theirs / ours for ours, theirs in zip(seconds["folded"], own, strict=True))
+        print(f"  {name:<26} {1 / statistics.median(own):>11,.0f} rows/s   ours / it {describe(ratios, 2)}")  # noqa: T201
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ import time
 
 import torch
 
-from tests.benchmarks.loader import BATCH_ROWS, describe, make_step, seconds_in_turn
+from tests.benchmarks.loader import BATCH_ROWS, make_step
+from tests.benchmarks.timing import describe, seconds_in_turn
 
 RUNS = 5
 STEPS = 4
@@ -32,7 +33,7 @@ def measure(name: str) -> None:
         step(codes_BL, label_ids_B)
         first_seconds.append(time.perf_counter() - started)
     seconds = seconds_in_turn(
-        *(lambda step=step: [step(codes_BL, label_ids_B) for _ in range(STEPS)] for step in steps)
+        *(lambda step=step: [step(codes_BL, label_ids_B) for _ in range(STEPS)] for step in steps), runs=RUNS
     )
     plain = statistics.median(run.wall for run in seconds[0]) / STEPS
     for variant, own, first in zip(VARIANTS, seconds, first_seconds, strict=True):
