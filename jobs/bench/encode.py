@@ -45,13 +45,13 @@ def encode_sections(setup: Setup) -> list[Section]:
 
 
 def _prepare_encode(job: encode.EncodeConfig) -> Work:
-    """Each call into a new folder: to remove an earlier dataset is no part of the task."""
+    """Each call writes into a new folder: removing an earlier dataset is no part of the task."""
     numbers = count()
     return lambda: encode.run(replace(job, out=job.out / str(next(numbers))))
 
 
 def read_polars(data: Data) -> object:
-    """Read a CSV whole, all columns, as who only wants its frame would."""
+    """Read a whole CSV, all columns, into a frame."""
     import polars as pl
 
     return pl.read_csv(data.path, has_header=data.has_header)
@@ -110,7 +110,7 @@ def _hash(path: Path) -> str:
 
 
 def _prepare_write(dataset: Path, path: Path) -> Work:
-    """Ours has run before this one, so its dataset is there to be measured."""
+    """As many bytes as the dataset has that jobs.encode wrote in its first call, before this one."""
     return partial(_write, path, os.urandom(sum(file.stat().st_size for file in dataset.rglob("*") if file.is_file())))
 
 

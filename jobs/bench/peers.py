@@ -67,7 +67,7 @@ def _fit_tfidf(train: Rows, valid: Rows, save_to: Path | None) -> Learned:
 
 
 def prepare_tfidf_predict(dataset: Path, model: Path, texts: Sequence[str]) -> Work:
-    """Predict with a model that was taught by a dataset, and is kept in a file."""
+    """Predict with a model trained on a dataset; it is kept in a file, and trained where that is not there yet."""
     if not model.exists():
         prepare_tfidf_fit(dataset, model)()
     return partial(pickle.loads(model.read_bytes()).predict, list(texts))  # noqa: S301  # ours, from a folder of ours
@@ -93,7 +93,7 @@ def _fit_fasttext(text_file: Path, valid: Rows, num_threads: int, save_to: Path 
 
 
 def prepare_fasttext_predict(dataset: Path, model: Path, texts: Sequence[str], num_threads: int) -> Work:
-    """Predict with a model that was taught by a dataset, and is kept in a file; fastText predicts in one thread."""
+    """Predict, as fastText does in one thread, with a model trained on a dataset; it is kept in a file as that of TF-IDF is."""
     if not model.exists():
         prepare_fasttext_fit(dataset, model.with_suffix(".txt"), num_threads, model)()
     loaded = import_module("fasttext").load_model(str(model))

@@ -39,7 +39,7 @@ def score_sections(setup: Setup) -> list[Section]:
 
 
 def _default_section(setup: Setup) -> Section:
-    """The default model, beside classifiers that the same dataset taught, on titles in memory."""
+    """The default model, beside classifiers trained on the same dataset, on titles in memory."""
     data, threads, run = setup.data, setup.num_threads, make_run(setup, "ngram")
     dataset, codes, texts = make_sample(setup), _write_codes(setup, "ngram"), _texts(setup)
     folded = partial(_prepare_folded, run, codes, threads)

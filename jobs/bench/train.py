@@ -15,7 +15,7 @@ SEED_BATCHES = 93
 
 
 def train_sections(setup: Setup) -> list[Section]:
-    """A dataset to a model, measured on the held-out rows: everyone's time has both in it."""
+    """Learning from a dataset and measuring on its held-out rows; each contestant's time includes both."""
     from pipeline.dataset.manifest import TRAIN, VALID, read_manifest
 
     # Each title once: those that are repeated would be learned by heart.
