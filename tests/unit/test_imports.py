@@ -10,8 +10,8 @@ PROBE = """
 import ctypes, importlib, json, locale, logging, os, pkgutil, signal, sys, threading, warnings
 
 # The libraries first: what they change is theirs.
-for name in ("einops", "filelock", "httpx", "jinja2", "numba", "onnx", "onnxruntime", "polars", "pyarrow.parquet", "safetensors.numpy",
-             "scipy.optimize", "sklearn", "tenacity", "torch"):
+for name in ("einops", "filelock", "httpx", "jinja2", "msgspec", "numba", "onnx", "onnxruntime", "polars", "pyarrow.parquet",
+             "safetensors.numpy", "scipy.optimize", "sklearn", "tenacity", "torch"):
     try:
         importlib.import_module(name)
     except ImportError:
