@@ -14,7 +14,8 @@ from pipeline.formats.csv.scan_kernel import LINE, START
 from pipeline.formats.csv.scanner import RecordScanner
 from pipeline.records.quarantine import Reject
 from pipeline.records.wanted import Wanted
-from pipeline.storage.source import ByteStream, Source
+from pipeline.storage.source import Source
+from pipeline.storage.streams import ByteStream
 
 
 @dataclass(frozen=True)

@@ -1,146 +1,24 @@
-"""Where bytes come from: files, standard input, gzip and zstd. The only module that opens an input.
+"""Sources: the inputs of a job, which are files or standard input, plain or compressed. The only module that opens an input.
 
 A source is read once, front to back. What it counts and hashes is the stored file, before decompression; what it returns is
-the text after decompression. Compression is told from the first bytes, not from the name, so a pipe may be compressed too.
+the text after decompression.
 """
 
-import errno
 import glob
 import hashlib
 import io
 import os
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import pyarrow as pa
-
-from pipeline.errors import InputError, UsageError, from_os_error
+from pipeline.errors import UsageError, from_os_error
+from pipeline.storage.streams import READ_BYTES, CountingStream, HashedPrefix, PeekableStream, decompressed
 
 STDIN = "-"
-READ_BYTES = 1 << 20
-MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-
-
-class ByteStream(Protocol):
-    """What the reader needs of a source."""
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Read up to as many bytes as the buffer holds; returns how many, 0 only at the end."""
-        ...
-
-
-@runtime_checkable
-class SkippingStream(ByteStream, Protocol):
-    """A stream that may know a quicker way over bytes than to read them."""
-
-    def skip(self, num_bytes: int, /) -> int:
-        """Pass over bytes; returns over how many, fewer only at the end."""
-        ...
-
-
-def pass_over(stream: ByteStream, num_bytes: int) -> int:
-    """Pass over bytes of a stream, in the quickest way that it has; returns over how many, fewer only at the end."""
-    return stream.skip(num_bytes) if isinstance(stream, SkippingStream) else _read_over(stream, num_bytes)
-
-
-def _read_over(stream: ByteStream, num_bytes: int) -> int:
-    scratch = memoryview(bytearray(min(num_bytes, READ_BYTES)))
-    left = num_bytes
-    while left and (num_read := stream.readinto(scratch[:left])):
-        left -= num_read
-    return num_bytes - left
-
-
-class _Stored(Protocol):
-    """An open file."""
-
-    def read(self, num_bytes: int, /) -> bytes | None: ...
-
-    def readinto(self, buffer: Any, /) -> int | None: ...
-
-    def seekable(self) -> bool: ...
-
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-
-
-@dataclass(frozen=True)
-class HashedPrefix:
-    """The first bytes of a stored file, hashed."""
-
-    num_bytes: int
-    digest: Any
-
-
-class CountingStream(io.RawIOBase):
-    """Counts and hashes what passes, and takes back the first bytes that were looked at. One thread reads, any may ask.
-
-    Args:
-        stream: What to read.
-        is_hashed: Hash what passes; otherwise bytes that are skipped are not read where the stream can seek.
-        prefix: Bytes that were hashed before; they are not read again to be skipped.
-    """
-
-    def __init__(self, stream: _Stored, *, is_hashed: bool = True, prefix: HashedPrefix | None = None) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-        self._digest = hashlib.sha256()
-        self._is_hashed = is_hashed
-        self._prefix = prefix
-        self.num_bytes = 0
-        self._head = b""
-
-    def peek_head(self, num_bytes: int) -> bytes:
-        """Return the first bytes without consuming them."""
-        while len(self._head) < num_bytes and (more := self._stream.read(num_bytes - len(self._head))):
-            self._head += more
-        return self._head[:num_bytes]
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read, count and hash."""
-        view = memoryview(buffer)
-        num_read = min(len(self._head), len(view))
-        if num_read:
-            view[:num_read], self._head = self._head[:num_read], self._head[num_read:]
-        else:
-            from_stream = self._stream.readinto(view)
-            if from_stream is None:
-                raise BlockingIOError(errno.EAGAIN, "it is set not to wait for data")
-            num_read = from_stream
-        with self._lock:
-            self.num_bytes += num_read
-            if self._is_hashed:
-                self._digest.update(view[:num_read])
-        return num_read
-
-    def skip(self, num_bytes: int) -> int:
-        """Pass over bytes, which are not read where nobody wants their hash or it is known."""
-        target = self.num_bytes + num_bytes
-        is_known = self._prefix is not None and self._prefix.num_bytes == target
-        if not num_bytes or not (is_known or not self._is_hashed) or not self._stream.seekable():
-            return _read_over(self, num_bytes)
-        passed = min(target, self._stream.seek(0, os.SEEK_END)) - self.num_bytes
-        self._stream.seek(self.num_bytes + passed)
-        self._head = b""
-        with self._lock:
-            self.num_bytes += passed
-            if self._prefix is not None and passed == num_bytes:
-                self._digest = self._prefix.digest.copy()
-        return passed
-
-    def passed(self) -> tuple[int, str]:
-        """How many bytes were read so far, and their SHA-256, in hexadecimal."""
-        with self._lock:
-            return self.num_bytes, self._digest.hexdigest()
 
 
 class Source:
@@ -213,7 +91,7 @@ class Source:
         return digest.hexdigest()
 
     @contextmanager
-    def open(self) -> Iterator[ByteStream]:
+    def open(self) -> Iterator[PeekableStream]:
         """Open for reading, decompressing if need be.
 
         Raises:
@@ -226,13 +104,9 @@ class Source:
             raise from_os_error(error, "read", self.path) from error
         try:
             counting = self._counting = CountingStream(stored, is_hashed=self._is_hashed, prefix=self._prefix)
-            kind = next((kind for magic, kind in MAGIC.items() if counting.peek_head(4).startswith(magic)), None)
-            stream: ByteStream = counting if kind is None else _Decompressed(counting, kind, self.path)
-            yield stream
+            yield decompressed(counting, self.path)
             rest = memoryview(bytearray(READ_BYTES))
-            while self._is_hashed and counting.readinto(
-                rest
-            ):  # A codec may stop before the end; the hash covers the whole file.
+            while self._is_hashed and counting.readinto(rest):  # Of what nobody read: the hash covers the whole file.
                 pass
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
@@ -259,24 +133,6 @@ def open_stored(path: str | Path, *, follow_links: bool) -> io.FileIO:
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW | os.O_NONBLOCK)
     return io.FileIO(os.open(path, flags), "rb")
-
-
-class _Decompressed:
-    """A gzip or zstd stream, its library's errors turned into ours."""
-
-    def __init__(self, stored: CountingStream, kind: str, path: str) -> None:
-        self._kind = kind
-        self._path = path
-        self._stream = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), kind)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        try:
-            return int(self._stream.readinto(buffer))
-        except OSError as error:
-            raise InputError(
-                f"{self._path}: the {self._kind} data is damaged or cut off ({error}); fetch the file again",
-                path=self._path,
-            ) from error
 
 
 def find_sources(patterns: Iterable[str]) -> list[Source]:

@@ -16,7 +16,8 @@ from pipeline.formats.csv.sniff import SNIFF_BYTES, describe_foreign
 from pipeline.formats.csv.transcode import UTF8, Utf8Stream, normalize_encoding, num_stored
 from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
-from pipeline.storage.source import ByteStream, Source, pass_over
+from pipeline.storage.source import Source
+from pipeline.storage.streams import LimitedStream, PeekableStream
 
 BOM = b"\xef\xbb\xbf"
 
@@ -51,7 +52,7 @@ class CsvReader:
         with self.source.open() as stored:
             stream = self._as_utf8(stored)
             scanner = RecordScanner(
-                stream if end is None else _Cut(stream, end.offset),
+                stream if end is None else LimitedStream(stream, end.offset),
                 delimiter=ord(self._format.delimiter),
                 max_record_bytes=self._format.max_record_bytes,
                 block_bytes=self._block_bytes,
@@ -100,14 +101,16 @@ class CsvReader:
         """Of the bytes as stored."""
         return self._transcoder.encoding if self._transcoder else UTF8
 
-    def _as_utf8(self, stream: ByteStream) -> ByteStream:
+    def _as_utf8(self, stored: PeekableStream) -> PeekableStream:
+        """The text of a stream in UTF-8, behind its byte order mark."""
         encoding = normalize_encoding(self._format.encoding)
         if encoding != UTF8:
-            self._transcoder = Utf8Stream(stream, encoding)
-            head = _read_head(self._transcoder)
+            self._transcoder = Utf8Stream(stored, encoding)
+            stream = PeekableStream(self._transcoder)
+            stream.peek(1)
             self._head_bytes = self._transcoder.bom_bytes
-            return _Rejoined(head, self._transcoder)
-        head = _read_head(stream)
+            return stream
+        head = stored.peek(SNIFF_BYTES)
         foreign = describe_foreign(head, self._format.delimiter.encode())
         if foreign:
             what, todo = foreign
@@ -115,9 +118,8 @@ class CsvReader:
                 f"{self.source.path}: this is {what}, expected CSV in UTF-8; {todo}", path=self.source.path
             )
         if head.startswith(BOM):
-            self._head_bytes = len(BOM)
-            head = head[len(BOM) :]
-        return _Rejoined(head, stream)
+            self._head_bytes = stored.skip(len(BOM))
+        return stored
 
     def _read_header(self, scanner: RecordScanner) -> list[str]:
         for block in scanner.blocks(max_records=1):
@@ -143,50 +145,3 @@ class CsvReader:
                 "mend it; lines must end with LF or CRLF",
                 path=self.source.path,
             ) from error
-
-
-def _read_head(stream: ByteStream) -> bytes:
-    """The first bytes of a stream, fewer only where it ends."""
-    head = memoryview(bytearray(SNIFF_BYTES))
-    filled = 0
-    while filled < SNIFF_BYTES and (num_read := stream.readinto(head[filled:])):
-        filled += num_read
-    return bytes(head[:filled])
-
-
-class _Rejoined:
-    """A stream whose beginning was already read."""
-
-    def __init__(self, head: bytes, stream: ByteStream) -> None:
-        self._head = head
-        self._stream = stream
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        if not self._head:
-            return self._stream.readinto(buffer)
-        part, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
-        buffer[: len(part)] = part
-        return len(part)
-
-    def skip(self, num_bytes: int) -> int:
-        passed = min(num_bytes, len(self._head))
-        self._head = self._head[passed:]
-        return passed + pass_over(self._stream, num_bytes - passed)
-
-
-class _Cut:
-    """A stream that ends after so many bytes."""
-
-    def __init__(self, stream: ByteStream, num_bytes: int) -> None:
-        self._stream = stream
-        self._left = num_bytes
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        num_read = self._stream.readinto(buffer[: self._left])
-        self._left -= num_read
-        return num_read
-
-    def skip(self, num_bytes: int) -> int:
-        passed = pass_over(self._stream, min(num_bytes, self._left))
-        self._left -= passed
-        return passed

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.formats.csv.record_block import RecordBlock
 from pipeline.formats.csv.scan_kernel import RECORD_FIELDS, Bytes, scan_records
 from pipeline.records.rows import Place
-from pipeline.storage.source import READ_BYTES, ByteStream, pass_over
+from pipeline.storage.streams import READ_BYTES, ByteStream, pass_over
 
 BLOCK_BYTES = 4 << 20
 BLOCK_RECORDS = 1 << 15

@@ -9,7 +9,7 @@ import re
 
 from pipeline.errors import UsageError
 from pipeline.formats.csv.scan_kernel import Bytes
-from pipeline.storage.source import ByteStream
+from pipeline.storage.streams import ByteStream
 
 UTF8 = "utf-8"
 _ESCAPE = "charmill.escape"

@@ -6,13 +6,13 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import zstandard
 
 from pipeline.errors import InputError, UsageError
-from pipeline.storage.source import CountingStream, Source, find_sources, pass_over
+from pipeline.storage.source import Source, find_sources
+from pipeline.storage.streams import pass_over
 from tests.reading import read_stream
 
 TEXT = b"label,title\n" + b"1,some title that packs well\n" * 1000
@@ -85,22 +85,6 @@ def test_what_cannot_be_opened_is_a_usage_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(UsageError, match="cannot read"):
             read_all(path)
-
-
-def test_peeking_does_not_consume() -> None:
-    stream = CountingStream(io.BytesIO(b"abcdef"))
-    assert (stream.peek_head(4), stream.passed()) == (b"abcd", (0, hashlib.sha256().hexdigest()))
-    assert read_stream(stream, 3) == b"abcdef"
-    assert stream.passed() == (6, hashlib.sha256(b"abcdef").hexdigest())
-
-
-def test_a_stream_that_does_not_wait_is_no_stream_that_ended() -> None:
-    class Unready(io.RawIOBase):
-        def readinto(self, buffer: object) -> None:
-            return None
-
-    with pytest.raises(BlockingIOError):
-        CountingStream(Unready()).readinto(bytearray(3))
 
 
 @pytest.fixture
@@ -185,33 +169,6 @@ def test_a_stored_file_or_its_beginning_is_hashed(tmp_path: Path) -> None:
         source.hash_stored()
 
 
-class _Watched(io.BytesIO):
-    """Says how many bytes were read of it."""
-
-    num_read = 0
-
-    def readinto(self, buffer: Any) -> int:
-        num_read = super().readinto(buffer)
-        self.num_read += num_read
-        return num_read
-
-
-@pytest.mark.parametrize("is_hashed", [True, False])
-@pytest.mark.parametrize("num_peeked", [0, 4])
-def test_what_is_skipped_is_read_only_for_its_hash(is_hashed: bool, num_peeked: int) -> None:
-    stored = _Watched(TEXT)
-    stream = CountingStream(stored, is_hashed=is_hashed)
-    assert stream.peek_head(num_peeked) == TEXT[:num_peeked]
-    assert stream.skip(20_000) == 20_000
-    assert (stored.num_read >= 19_996) == is_hashed
-    buffer = bytearray(100)
-    assert stream.readinto(buffer) == 100
-    assert buffer == TEXT[20_000:20_100]
-    assert stream.num_bytes == 20_100
-    assert (stream.passed()[1] == hashlib.sha256(TEXT[:20_100]).hexdigest()) == is_hashed
-    assert stream.skip(1 << 30) == len(TEXT) - 20_100
-
-
 def test_a_hash_that_is_known_is_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(TEXT)
@@ -223,13 +180,3 @@ def test_a_hash_that_is_known_is_gone_on_with(tmp_path: Path) -> None:
         assert read_stream(stream, 1000) == TEXT[15_000:]
     assert source.sha256 == hashlib.sha256(TEXT).hexdigest()
     assert source.bytes_read == len(TEXT)
-
-
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_any_stream_can_be_passed_over(tmp_path: Path, pack: object) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(pack(TEXT))  # type: ignore[operator]
-    with Source(str(path), "a").open() as stream:
-        assert pass_over(stream, 15_000) == 15_000
-        assert read_stream(stream, 1000) == TEXT[15_000:]
-        assert pass_over(stream, 1) == 0
