@@ -1,4 +1,4 @@
-"""Cleaning: columns of strings become a frame of rows, and the rows that cannot be used are told with the reason. Polars does it."""
+"""Cleaning: columns of strings become rows, or rejects with a reason where the text or the label is blank or unknown. Polars does it."""
 
 from collections.abc import Mapping
 
@@ -7,20 +7,43 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.records.quarantine import BLANK_LABEL, BLANK_TEXT, UNKNOWN_LABEL
-from pipeline.records.rows import LABEL, TEXT, kept_name
+from pipeline.records.rows import LABEL, RECORD, TEXT, kept_name
 from pipeline.records.wanted import Wanted
 
 Flags = npt.NDArray[np.bool_]
 
 
-def make_frame(columns: Mapping[str, pl.Series], wanted: Wanted, *, strip_label: bool = True) -> pl.DataFrame:
-    """Arrange columns as `RowBlock.frame` has them, but for the numbers of the records.
+def clean(
+    columns: Mapping[str, pl.Series],
+    records: npt.NDArray[np.int64],
+    wanted: Wanted,
+    *,
+    strip_label: bool = True,
+    may_be_blank: Flags | None = None,
+) -> tuple[pl.DataFrame, dict[int, str]]:
+    """Make rows of records.
 
     Args:
         columns: String [N] without nulls, at least those that are wanted.
-        wanted: Which is which.
+        records: int64 [N], their numbers.
+        wanted: Which column is which, and which labels are known.
         strip_label: Some label may have white space around it, which is taken off.
+        may_be_blank: bool [N]; no other record has a blank text or label. None where nothing is known.
+
+    Returns:
+        The rows, as `RowBlock.frame` has them, and the records that are none, with the reason.
     """
+    frame = _arrange(columns, wanted, strip_label=strip_label)
+    unusable = _find_unusable(frame, wanted, may_be_blank)
+    reasons = {int(records[row]): reason for row, reason in unusable.items()}
+    if unusable:
+        is_row = np.ones(len(records), np.bool_)
+        is_row[list(unusable)] = False
+        frame, records = frame.filter(pl.Series(is_row)), records[is_row]
+    return frame.insert_column(0, pl.Series(RECORD, records, pl.Int64)), reasons
+
+
+def _arrange(columns: Mapping[str, pl.Series], wanted: Wanted, *, strip_label: bool) -> pl.DataFrame:
     arranged = [_joined([columns[name] for name in wanted.text]).alias(TEXT)]
     if wanted.label:
         label = columns[wanted.label]
@@ -28,14 +51,16 @@ def make_frame(columns: Mapping[str, pl.Series], wanted: Wanted, *, strip_label:
     return pl.DataFrame([*arranged, *(columns[name].alias(kept_name(name)) for name in wanted.keep)])
 
 
-def find_unusable(frame: pl.DataFrame, wanted: Wanted, may_be_blank: Flags | None = None) -> dict[int, str]:
-    """Which rows of a frame cannot be used, and why.
+def _joined(texts: list[pl.Series]) -> pl.Series:
+    """Columns joined by a space."""
+    if len(texts) == 1:
+        return texts[0]
+    named = [text.alias(str(number)) for number, text in enumerate(texts)]
+    return pl.DataFrame(named).select(pl.concat_str(pl.all(), separator=" ")).to_series()
 
-    Args:
-        frame: Of `make_frame`, N rows.
-        wanted: Says whether there is a label, and which ones are known.
-        may_be_blank: bool [N]; no other row has a blank text or label. None where nothing is known.
-    """
+
+def _find_unusable(frame: pl.DataFrame, wanted: Wanted, may_be_blank: Flags | None) -> dict[int, str]:
+    """The reason for each row of a frame that cannot be used."""
     rules = [(pl.col(TEXT).str.strip_chars() == "", BLANK_TEXT)]
     if wanted.label:
         rules.append((pl.col(LABEL) == "", BLANK_LABEL))
@@ -51,11 +76,3 @@ def find_unusable(frame: pl.DataFrame, wanted: Wanted, may_be_blank: Flags | Non
         .to_series()
     )
     return {int(suspects[index]): reasons[index] for index in reasons.is_not_null().arg_true()}
-
-
-def _joined(texts: list[pl.Series]) -> pl.Series:
-    """Columns joined by a space."""
-    if len(texts) == 1:
-        return texts[0]
-    named = [text.alias(str(number)) for number, text in enumerate(texts)]
-    return pl.DataFrame(named).select(pl.concat_str(pl.all(), separator=" ")).to_series()

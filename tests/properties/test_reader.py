@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import InputError
 from pipeline.formats.csv.field_kernel import BEGINNING, ENDING
 from pipeline.formats.csv.scanner import RecordScanner
-from pipeline.formats.csv.sniff import describe_foreign
+from pipeline.formats.sniff import describe_foreign
 from pipeline.records.rows import kept_name
 from tests import naive_scanner
 from tests.reading import read_bytes, scan_bytes

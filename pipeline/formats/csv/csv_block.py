@@ -8,10 +8,10 @@ import polars as pl
 from pipeline.formats.csv.field_kernel import BOTH
 from pipeline.formats.csv.record_block import RecordBlock
 from pipeline.formats.csv.scan_kernel import LINE, START
-from pipeline.formats.csv.transcode import num_stored, restore
-from pipeline.records.cleaning import Flags, find_unusable, make_frame
+from pipeline.formats.transcode import num_stored, restore
+from pipeline.records.cleaning import clean
 from pipeline.records.quarantine import Reject
-from pipeline.records.rows import RECORD, Place, RowBlock
+from pipeline.records.rows import Place, RowBlock
 from pipeline.records.wanted import Wanted
 
 
@@ -45,27 +45,19 @@ class CsvBlock:
 
     def rows(self) -> RowBlock:
         """See `ScannedBlock`."""
-        block = self.records
-        block.check_encoding()
-        frame, may_be_blank = self._cut()
-        unusable = find_unusable(frame, self.wanted, may_be_blank)
-        numbers = block.well_formed
-        if unusable:
-            usable = np.ones(len(numbers), np.bool_)
-            usable[list(unusable)] = False
-            frame, numbers = frame.filter(pl.Series(usable)), numbers[usable]
-        reasons = {**block.reasons, **{int(block.well_formed[row]): reason for row, reason in unusable.items()}}
-        frame.insert_column(0, pl.Series(RECORD, numbers + block.place.record, pl.Int64))
+        self.records.check_encoding()
+        frame, reasons = self._clean()
+        reasons |= {self.records.place.record + index: reason for index, reason in self.records.reasons.items()}
         return RowBlock(
             frame=frame,
             rejects=self._rejects(reasons),
-            num_records=len(block.table),
+            num_records=len(self.records.table),
             place=self.place,
             end=self.end,
         )
 
-    def _cut(self) -> tuple[pl.DataFrame, Flags]:
-        """The frame of the well-formed records, and of which rows the text or the label may be blank."""
+    def _clean(self) -> tuple[pl.DataFrame, dict[int, str]]:
+        """See `clean`; of the well-formed records."""
         text, label = self.wanted.text, self.wanted.label
         indices = {name: self.names.index(name) for name in self.wanted.columns}
         ascending = sorted(indices.values())
@@ -74,26 +66,31 @@ class CsvBlock:
         may_be_blank = np.bitwise_and.reduce([edges[name] for name in text]) == BOTH
         if label:
             may_be_blank |= edges[label] == BOTH
-        strings = {name: pl.Series(fields[index].strings) for name, index in indices.items()}
-        frame = make_frame(strings, self.wanted, strip_label=bool(label) and bool(edges[label].any()))
-        return frame, may_be_blank
+        return clean(
+            {name: pl.Series(fields[index].strings) for name, index in indices.items()},
+            self.records.place.record + self.records.well_formed,
+            self.wanted,
+            strip_label=bool(label) and bool(edges[label].any()),
+            may_be_blank=may_be_blank,
+        )
 
     def _rejects(self, reasons: dict[int, str]) -> list[Reject]:
         block = self.records
         rejects = []
         offset = self.stored_offset
         before = 0
-        for index in sorted(reasons):
+        for record in sorted(reasons):
+            index = record - block.place.record
             start = int(block.table[index, START])
             offset += num_stored(block.data[before:start], self.encoding)
             before = start
             rejects.append(
                 Reject(
                     source=self.source,
-                    record=block.place.record + index,
+                    record=record,
                     line=int(block.table[index, LINE]),
                     byte_offset=offset,
-                    reason=reasons[index],
+                    reason=reasons[record],
                     raw=restore(block.raw(index), self.encoding),
                 )
             )

@@ -12,8 +12,8 @@ from pipeline.formats.csv.csv_block import CsvBlock
 from pipeline.formats.csv.csv_format import CsvFormat
 from pipeline.formats.csv.scan_kernel import LINE
 from pipeline.formats.csv.scanner import BLOCK_BYTES, RecordScanner
-from pipeline.formats.csv.sniff import SNIFF_BYTES, describe_foreign
-from pipeline.formats.csv.transcode import UTF8, Utf8Stream, normalize_encoding, num_stored
+from pipeline.formats.sniff import SNIFF_BYTES, describe_foreign
+from pipeline.formats.transcode import UTF8, Utf8Stream, normalize_encoding, num_stored
 from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source

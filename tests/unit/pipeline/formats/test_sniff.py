@@ -9,7 +9,7 @@ from io import BytesIO
 import polars as pl
 import pytest
 
-from pipeline.formats.csv.sniff import describe_foreign
+from pipeline.formats.sniff import describe_foreign
 
 
 def _zip() -> bytes:

@@ -7,8 +7,10 @@ so the scanner's ordinary check quarantines the record as `invalid_encoding`, an
 import codecs
 import re
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.errors import UsageError
-from pipeline.formats.csv.scan_kernel import Bytes
 from pipeline.storage.streams import ByteStream
 
 UTF8 = "utf-8"
@@ -112,6 +114,6 @@ def restore(utf8: bytes, encoding: str) -> bytes:
     )
 
 
-def num_stored(utf8: Bytes, encoding: str) -> int:
+def num_stored(utf8: npt.NDArray[np.uint8], encoding: str) -> int:
     """How many bytes a part of the data has as stored; see `restore`."""
     return len(utf8) if encoding == UTF8 else len(restore(utf8.tobytes(), encoding))
