@@ -1,23 +1,68 @@
-"""Other encodings than UTF-8, turned into UTF-8 before the scanner, and back again for the quarantine.
+"""Text in any encoding: read as UTF-8, and turned back into the stored bytes for the quarantine.
 
 A byte that the codec cannot decode becomes a lone surrogate, U+DC00 + byte. Written with "surrogatepass" that is not valid UTF-8,
-so the scanner's ordinary check quarantines the record as `invalid_encoding`, and `restore` gives back the very bytes.
+so a reader's ordinary check quarantines the record as `invalid_encoding`, and `restore` gives back the very bytes.
 """
 
 import codecs
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import UsageError
-from pipeline.storage.streams import ByteStream
+from pipeline.errors import InputError, UsageError
+from pipeline.formats.sniff import SNIFF_BYTES, describe_foreign
+from pipeline.storage.streams import ByteStream, PeekableStream
 
 UTF8 = "utf-8"
 _ESCAPE = "charmill.escape"
 _ESCAPED = re.compile("([\udc00-\udcff]+)")
 _BOMS = {"utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
 _BOM_BYTES = 4  # Of the longest one.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A source's text.
+
+    Attributes:
+        stream: In UTF-8, behind the byte order mark.
+        encoding: Of the bytes as stored, their byte order settled.
+        bom_bytes: Stored bytes before the first character.
+    """
+
+    stream: PeekableStream
+    encoding: str
+    bom_bytes: int
+
+
+def open_text(stored: PeekableStream, encoding: str, path: str, *, expected: str, delimiter: str = ",") -> Text:
+    """Read a source's bytes as text.
+
+    Args:
+        stored: The bytes as stored, after decompression.
+        encoding: Any Python text codec.
+        path: What messages call the source.
+        expected: What they say should have been in it.
+        delimiter: See `describe_foreign`.
+
+    Raises:
+        InputError: It is in another encoding, or not text.
+    """
+    encoding = normalize_encoding(encoding)
+    if encoding != UTF8:
+        transcoder = Utf8Stream(stored, encoding)
+        stream = PeekableStream(transcoder)
+        stream.peek(1)
+        return Text(stream=stream, encoding=transcoder.encoding, bom_bytes=transcoder.bom_bytes)
+    head = stored.peek(SNIFF_BYTES)
+    foreign = describe_foreign(head, delimiter.encode())
+    if foreign:
+        what, todo = foreign
+        raise InputError(f"{path}: this is {what}, expected {expected} in UTF-8; {todo}", path=path)
+    bom_bytes = stored.skip(len(codecs.BOM_UTF8)) if head.startswith(codecs.BOM_UTF8) else 0
+    return Text(stream=stored, encoding=UTF8, bom_bytes=bom_bytes)
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:

@@ -17,7 +17,7 @@ class Place:
         record: The 0-based number of the record there, the header not counted.
         line: The 1-based physical line.
         offset: Bytes of the UTF-8 stream before it.
-        stored_offset: Bytes before it in the file as stored, after decompression; the reader fills it in.
+        stored_offset: Bytes before it in the file as stored, after decompression.
     """
 
     record: int

@@ -25,7 +25,6 @@ class CsvBlock:
         names: The file's columns.
         wanted: The columns that make a row.
         encoding: Of the file as stored, its byte order settled.
-        stored_offset: Where the records' data begins in the file as stored, after decompression.
         place: Where the block begins: blank lines before its data belong to it.
         end: Where the next one begins.
     """
@@ -35,7 +34,6 @@ class CsvBlock:
     names: tuple[str, ...]
     wanted: Wanted
     encoding: str
-    stored_offset: int
     place: Place
     end: Place
 
@@ -77,7 +75,7 @@ class CsvBlock:
     def _rejects(self, reasons: dict[int, str]) -> list[Reject]:
         block = self.records
         rejects = []
-        offset = self.stored_offset
+        offset = block.place.stored_offset
         before = 0
         for record in sorted(reasons):
             index = record - block.place.record

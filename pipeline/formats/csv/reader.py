@@ -5,21 +5,17 @@ The scanner cuts and locates the records; a block makes rows of its own, in any 
 
 import csv
 from collections.abc import Generator
-from dataclasses import replace
 
 from pipeline.errors import InputError
 from pipeline.formats.csv.csv_block import CsvBlock
 from pipeline.formats.csv.csv_format import CsvFormat
 from pipeline.formats.csv.scan_kernel import LINE
 from pipeline.formats.csv.scanner import BLOCK_BYTES, RecordScanner
-from pipeline.formats.sniff import SNIFF_BYTES, describe_foreign
-from pipeline.formats.transcode import UTF8, Utf8Stream, normalize_encoding, num_stored
+from pipeline.formats.transcode import UTF8, open_text
 from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source
-from pipeline.storage.streams import LimitedStream, PeekableStream
-
-BOM = b"\xef\xbb\xbf"
+from pipeline.storage.streams import LimitedStream
 
 
 class CsvReader:
@@ -39,8 +35,6 @@ class CsvReader:
         self._wanted = wanted
         self._format = csv_format
         self._block_bytes = block_bytes
-        self._transcoder: Utf8Stream | None = None
-        self._head_bytes = 0  # Of the byte order mark and the header, as stored.
 
     def scan(self, start: Place | None = None, end: Place | None = None) -> Generator[CsvBlock, None, None]:
         """See `RowReader`.
@@ -50,37 +44,36 @@ class CsvReader:
             InputError: The source is empty, not text, damaged, or lacks a wanted column.
         """
         with self.source.open() as stored:
-            stream = self._as_utf8(stored)
+            text = open_text(
+                stored, self._format.encoding, self.source.path, expected="CSV", delimiter=self._format.delimiter
+            )
             scanner = RecordScanner(
-                stream if end is None else LimitedStream(stream, end.offset),
+                text.stream if end is None else LimitedStream(text.stream, end.offset),
                 delimiter=ord(self._format.delimiter),
                 max_record_bytes=self._format.max_record_bytes,
                 block_bytes=self._block_bytes,
+                encoding=text.encoding,
+                bom_bytes=text.bom_bytes,
             )
             names = tuple(self._format.columns or self._read_header(scanner))
             hint = "" if self._format.columns else "; if the file has no header, name its columns with --columns"
             self._wanted.require_in(names, self.source.path, hint)
             scanner.num_fields = len(names)
-            place = replace(scanner.place, stored_offset=self._head_bytes)
             if start is not None:
                 self._skip_to(scanner, start)
-                place = start
-            reached = place
+            place = scanner.place
             for records in scanner.blocks():
-                stored_offset = reached.stored_offset
-                reached = replace(scanner.place, stored_offset=stored_offset + num_stored(records.data, self._encoding))
                 if len(records.table):
                     yield CsvBlock(
                         source=self.source.name,
                         records=records,
                         names=names,
                         wanted=self._wanted,
-                        encoding=self._encoding,
-                        stored_offset=stored_offset,
+                        encoding=text.encoding,
                         place=place,
-                        end=reached,
+                        end=scanner.place,
                     )
-                    place = reached
+                    place = scanner.place
                 del records  # It may be large, and the next one takes a while.
             if self._format.columns and place.record == 0:
                 raise self._empty()
@@ -96,37 +89,9 @@ class CsvReader:
     def _empty(self) -> InputError:
         return InputError(f"{self.source.path}: there is no record in it; expected a CSV", path=self.source.path)
 
-    @property
-    def _encoding(self) -> str:
-        """Of the bytes as stored."""
-        return self._transcoder.encoding if self._transcoder else UTF8
-
-    def _as_utf8(self, stored: PeekableStream) -> PeekableStream:
-        """The text of a stream in UTF-8, behind its byte order mark."""
-        encoding = normalize_encoding(self._format.encoding)
-        if encoding != UTF8:
-            self._transcoder = Utf8Stream(stored, encoding)
-            stream = PeekableStream(self._transcoder)
-            stream.peek(1)
-            self._head_bytes = self._transcoder.bom_bytes
-            return stream
-        head = stored.peek(SNIFF_BYTES)
-        foreign = describe_foreign(head, self._format.delimiter.encode())
-        if foreign:
-            what, todo = foreign
-            raise InputError(
-                f"{self.source.path}: this is {what}, expected CSV in UTF-8; {todo}", path=self.source.path
-            )
-        if head.startswith(BOM):
-            self._head_bytes = stored.skip(len(BOM))
-        return stored
-
     def _read_header(self, scanner: RecordScanner) -> list[str]:
-        for block in scanner.blocks(max_records=1):
-            self._head_bytes += num_stored(block.data, self._encoding)
-            if len(block.table):
-                break
-        else:
+        block = next((block for block in scanner.blocks(max_records=1) if len(block.table)), None)
+        if block is None:
             raise self._empty()
         raw = block.raw(0)
         block.check_encoding()

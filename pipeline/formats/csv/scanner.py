@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.formats.csv.record_block import RecordBlock
 from pipeline.formats.csv.scan_kernel import RECORD_FIELDS, Bytes, scan_records
+from pipeline.formats.transcode import UTF8, num_stored
 from pipeline.records.rows import Place
 from pipeline.storage.streams import READ_BYTES, ByteStream, pass_over
 
@@ -25,19 +26,29 @@ class RecordScanner:
         delimiter: One byte.
         max_record_bytes: A longer record is malformed.
         block_bytes: Look at so much at a time; the records do not depend on it.
+        encoding: Of the bytes as stored.
+        bom_bytes: How many of those came before the stream.
     """
 
     def __init__(
-        self, stream: ByteStream, *, delimiter: int, max_record_bytes: int, block_bytes: int = BLOCK_BYTES
+        self,
+        stream: ByteStream,
+        *,
+        delimiter: int,
+        max_record_bytes: int,
+        block_bytes: int = BLOCK_BYTES,
+        encoding: str = UTF8,
+        bom_bytes: int = 0,
     ) -> None:
         self._stream = stream
         self._delimiter = delimiter
         self._max_record_bytes = max_record_bytes
         self._block_bytes = block_bytes
+        self._encoding = encoding
         self._buffer: Bytes = np.empty(0, np.uint8)
         self._start = 0  # Of what the buffer holds that was not scanned yet.
         self._ended = False
-        self.place = Place(record=0, line=1, offset=0)
+        self.place = Place(record=0, line=1, offset=0, stored_offset=bom_bytes)
         """Where the next block begins."""
         self.num_fields = 0
 
@@ -74,9 +85,15 @@ class RecordScanner:
                     return
                 window *= 2
                 continue
-            block = RecordBlock(data=data[:passed], place=self.place, table=table[:count], delimiter=self._delimiter)
+            place, data = self.place, data[:passed]
+            block = RecordBlock(data=data, place=place, table=table[:count], delimiter=self._delimiter)
             self._start += passed
-            self.place = Place(record=block.place.record + count, line=line, offset=block.place.offset + passed)
+            self.place = Place(
+                record=place.record + count,
+                line=line,
+                offset=place.offset + passed,
+                stored_offset=place.stored_offset + num_stored(data, self._encoding),
+            )
             if window > self._block_bytes:  # Do not keep a large buffer for the sake of its end.
                 self._buffer, self._start = self._buffer[self._start :].copy(), 0
             del data
