@@ -9,7 +9,7 @@ from pipeline.building.append import Base, require_same_content
 from pipeline.building.blocks import BlockEncoder
 from pipeline.building.journal import Journal
 from pipeline.building.labels import LabelIndex
-from pipeline.building.progress import DATASET, SCRATCH, Mark, Progress, fingerprint_of, read_progress
+from pipeline.building.progress import DATASET, SCRATCH, Border, Progress, fingerprint_of, read_progress
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.building.split import make_splitter
 from pipeline.dataset.manifest import (
@@ -108,12 +108,12 @@ class DatasetBuilder:
         self._encoder = Encoder(config.profile)
         known = progress.labels if progress else base.manifest.labels if base else ()
         self._labels = LabelIndex(known)
-        mark = progress.mark if progress else Mark(source=0, place=None, rows={TRAIN: 0, VALID: 0}, rejects=0)
+        mark = progress.mark if progress else Border(source=0, place=None, rows={TRAIN: 0, VALID: 0}, rejects=0)
         train, valid = (self._make_writer(folder / SCRATCH, split, mark, progress) for split in (TRAIN, VALID))
         self._writers = (train, valid)
         self._splitter = make_splitter(config.split, train, valid, folder / "spool", config.profile)
         self._journal = Journal(folder, fingerprint, self._writers, progress)
-        self._journal.pass_border(mark)
+        self._journal.note_border(mark)
         self._start: Place | None = mark.place
         self.counts = _counts_at(mark, progress)
         self.rows_reused = self.counts.rows_in
@@ -121,7 +121,7 @@ class DatasetBuilder:
         for rejects in progress.rejects(folder) if progress else ():
             self.quarantine.write(rejects)
 
-    def _make_writer(self, scratch: Path, split: str, mark: Mark, progress: Progress | None) -> ShardWriter:
+    def _make_writer(self, scratch: Path, split: str, mark: Border, progress: Progress | None) -> ShardWriter:
         return ShardWriter(
             self.folder,
             scratch,
@@ -165,7 +165,7 @@ class DatasetBuilder:
                 counts.rows_in += block.num_records
                 counts.rows_out += len(block.rows)
                 counts.rows_quarantined += len(block.rejects)
-                self._pass_border(block.end)
+                self._note_border(block.end)
                 self._journal.write(self._labels.labels, counts.sources, source)
                 on_block(counts)
         entry = SourceEntry(
@@ -178,11 +178,11 @@ class DatasetBuilder:
         )
         check_law(source.path, entry.rows_in, entry.rows, entry.quarantined)
         counts.sources.append(entry)
-        self._pass_border(None)
+        self._note_border(None)
 
-    def _pass_border(self, place: Place | None) -> None:
-        self._journal.pass_border(
-            Mark(
+    def _note_border(self, place: Place | None) -> None:
+        self._journal.note_border(
+            Border(
                 source=len(self.counts.sources),
                 place=place,
                 rows={writer.split: writer.num_dealt for writer in self._writers},
@@ -252,7 +252,7 @@ class DatasetBuilder:
             raise
 
 
-def _counts_at(mark: Mark, progress: Progress | None) -> Counts:
+def _counts_at(mark: Border, progress: Progress | None) -> Counts:
     """The counts at a mark: of the sources before it, and of its own source up to there."""
     sources = progress.sources[: mark.source] if progress else []
     return Counts(

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.building.progress import Mark, Progress, StoredBytes, part_name
+from pipeline.building.progress import Border, HashedFile, Progress, part_name
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.dataset.manifest import SourceEntry
 from pipeline.records.quarantine import QuarantineWriter, Reject
@@ -36,8 +36,8 @@ class Journal:
         self._stage = stage
         self._fingerprint = fingerprint
         self._writers = writers
-        self._marks: deque[Mark] = deque()
-        self._parts: list[StoredBytes] = []
+        self._borders: deque[Border] = deque()
+        self._parts: list[HashedFile] = []
         self._num_parts = progress.last_part if progress else 0
         self._part = self._begin_part()
         self._num_written = self._num_shards
@@ -59,15 +59,15 @@ class Journal:
         if self._fingerprint:
             self._part.write(rejects)
 
-    def pass_border(self, mark: Mark) -> None:
+    def note_border(self, border: Border) -> None:
         """Note a border between blocks; all that came before was written."""
-        self._marks.append(mark)
-        while len(self._marks) > 1 and self._is_behind_us(self._marks[1]):
-            self._marks.popleft()
+        self._borders.append(border)
+        while len(self._borders) > 1 and self._is_in_shards(self._borders[1]):
+            self._borders.popleft()
 
-    def _is_behind_us(self, mark: Mark) -> bool:
+    def _is_in_shards(self, border: Border) -> bool:
         """Whether every row before the mark is in a finished shard."""
-        return all(mark.rows[writer.split] <= writer.num_finished_rows for writer in self._writers)
+        return all(border.rows[writer.split] <= writer.num_finished_rows for writer in self._writers)
 
     def write(self, labels: list[str], sources: list[SourceEntry], current: Source) -> None:
         """Write the progress file, where it is worth it.
@@ -84,11 +84,11 @@ class Journal:
         num_bytes, digest = current.passed()
         Progress(
             fingerprint=self._fingerprint,
-            mark=self._marks[0],
+            mark=self._borders[0],
             shards=[shard for writer in self._writers for shard in writer.finished],
             labels=labels,
             sources=sources,
-            prefix=StoredBytes(bytes=num_bytes, sha256=digest),
+            prefix=HashedFile(bytes=num_bytes, sha256=digest),
             parts=self._parts,
         ).write(self._stage)
         self._num_written, self._written_at = self._num_shards, now
@@ -97,7 +97,7 @@ class Journal:
         if not self._part.close():
             return
         path = self._part.path
-        self._parts.append(StoredBytes(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path)))
+        self._parts.append(HashedFile(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path)))
         self._part = self._begin_part()
 
     def abandon(self) -> None:

@@ -37,7 +37,7 @@ def require_free_folder(folder: Path, *, overwrite: bool) -> None:
             f"{folder}: --overwrite replaces a dataset only, and there is no {MANIFEST} of one; name another --out or move it away",
             path=folder,
         )
-    for path in (folder / QUARANTINE, beside(folder)):
+    for path in (folder / QUARANTINE, quarantine_beside(folder)):
         require_no_foreign_file(path, overwrite=False)
 
 
@@ -53,7 +53,7 @@ def require_only_dataset(folder: Path, manifest: Manifest) -> None:
             f"{folder}: --append puts a new folder in the place of the dataset, and {foreign[0]!r} does not belong to it; move it away",
             path=folder,
         )
-    require_no_foreign_file(beside(folder), overwrite=False)
+    require_no_foreign_file(quarantine_beside(folder), overwrite=False)
 
 
 def is_free(folder: Path) -> bool:
@@ -88,7 +88,7 @@ def _is_dataset(folder: Path) -> bool:
     return isinstance(content, dict) and {"format_version", "profile", "shards"} <= content.keys()
 
 
-def beside(folder: Path) -> Path:
+def quarantine_beside(folder: Path) -> Path:
     """Where the quarantine of a build goes that failed to replace the dataset in a folder."""
     return folder.absolute().with_name(f"{folder.absolute().name}.{QUARANTINE}")
 
@@ -109,7 +109,7 @@ def keep_quarantine(quarantine: QuarantineWriter, target: Path) -> Path | None:
         return None
     kept = target / QUARANTINE
     if (target / MANIFEST).exists():
-        kept = beside(target)
+        kept = quarantine_beside(target)
     else:
         target.mkdir(exist_ok=True)
         sync_folder(target.parent)

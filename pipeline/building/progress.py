@@ -40,7 +40,7 @@ _PART = re.compile(r"rejects-([0-9]{6,18})\.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
+class Border:
     """A border between two blocks of rows.
 
     Attributes:
@@ -57,7 +57,7 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredBytes:
+class HashedFile:
     """A file, or the beginning of one, as it was.
 
     Attributes:
@@ -86,12 +86,12 @@ class Progress:
     """
 
     fingerprint: str
-    mark: Mark
+    mark: Border
     shards: list[ShardEntry]
     labels: list[str]
     sources: list[SourceEntry]
-    prefix: StoredBytes
-    parts: list[StoredBytes]
+    prefix: HashedFile
+    parts: list[HashedFile]
 
     def __post_init__(self) -> None:
         parts_are_named = all(_PART.fullmatch(part.name) for part in self.parts)
@@ -108,14 +108,14 @@ class Progress:
         """Replace the progress file, durably."""
         replace_file(stage / PROGRESS, lambda file: file.write(self.to_bytes()))
 
-    def shard_files(self, stage: Path) -> Iterator[tuple[Path, StoredBytes]]:
+    def shard_files(self, stage: Path) -> Iterator[tuple[Path, HashedFile]]:
         """The files of the finished shards, and how they were."""
         for shard in self.shards:
             for kind, size in shard.bytes.items():
                 folder = stage / (SCRATCH if kind == "labels" else DATASET)
-                yield folder / getattr(shard, kind), StoredBytes(bytes=size, sha256=shard.sha256[kind])
+                yield folder / getattr(shard, kind), HashedFile(bytes=size, sha256=shard.sha256[kind])
 
-    def part_files(self, stage: Path) -> Iterator[tuple[Path, StoredBytes]]:
+    def part_files(self, stage: Path) -> Iterator[tuple[Path, HashedFile]]:
         """The files of rejects, and how they were."""
         return ((stage / part.name, part) for part in self.parts)
 
@@ -158,7 +158,7 @@ def part_name(number: int) -> str:
     return f"rejects-{number:06d}.parquet"
 
 
-def _is_same(path: Path, stored: StoredBytes) -> bool:
+def _is_same(path: Path, stored: HashedFile) -> bool:
     try:
         return path.is_file() and path.stat().st_size == stored.bytes and sha256_of(path) == stored.sha256
     except (OSError, ValueError):  # It cannot be read, or its name is none.

@@ -9,8 +9,8 @@ from pathlib import Path
 from pipeline.building.append import Base, choose_additions, read_base
 from pipeline.building.builder import BuildConfig, Counts, DatasetBuilder, start_build
 from pipeline.building.output_folder import (
-    beside,
     keep_quarantine,
+    quarantine_beside,
     remove_stale_quarantine,
     require_free_folder,
     require_only_dataset,
@@ -166,7 +166,7 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
         raise UsageError("--append: it reads its inputs twice, which standard input cannot; name a file")
     sources = find_sources(inputs)
     with staging(options.out, progress=PROGRESS) as stage:
-        stale = beside(options.out)  # Once it is published, the folder one is in may be gone.
+        stale = quarantine_beside(options.out)  # Once it is published, the folder one is in may be gone.
         plan = _make_plan(options, sources)
         num_bytes = sum(source.size_bytes for source in plan.sources)
         with meters("encode", num_bytes) as meter, _noted_if_kept(stage / PROGRESS, meter):

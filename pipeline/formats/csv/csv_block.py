@@ -8,7 +8,7 @@ import polars as pl
 from pipeline.formats.csv.field_kernel import BOTH
 from pipeline.formats.csv.record_block import RecordBlock
 from pipeline.formats.csv.scan_kernel import LINE, START
-from pipeline.formats.transcode import num_stored, restore
+from pipeline.formats.encodings import num_stored, restore
 from pipeline.records.cleaning import clean
 from pipeline.records.quarantine import Reject
 from pipeline.records.rows import Place, RowBlock

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import UsageError
-from pipeline.formats.transcode import UTF8, normalize_encoding
+from pipeline.formats.encodings import UTF8, normalize_encoding
 from pipeline.records.wanted import require_distinct
 
 MAX_RECORD_BYTES = 1 << 30

@@ -11,7 +11,7 @@ from pipeline.formats.csv.csv_block import CsvBlock
 from pipeline.formats.csv.csv_format import CsvFormat
 from pipeline.formats.csv.scan_kernel import LINE
 from pipeline.formats.csv.scanner import BLOCK_BYTES, RecordScanner
-from pipeline.formats.transcode import UTF8, open_text
+from pipeline.formats.encodings import UTF8, open_text
 from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source

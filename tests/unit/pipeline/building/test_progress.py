@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.building import journal
 from pipeline.building.journal import Journal
-from pipeline.building.progress import PROGRESS, Mark, Progress, StoredBytes, fingerprint_of, part_name, read_progress
+from pipeline.building.progress import PROGRESS, Border, HashedFile, Progress, fingerprint_of, part_name, read_progress
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.dataset.manifest import TRAIN, VALID, ShardEntry, SourceEntry
 from pipeline.records.quarantine import Reject
@@ -29,14 +29,14 @@ SHARD = ShardEntry(
 )
 PROGRESS_MADE = Progress(
     fingerprint="f",
-    mark=Mark(
+    mark=Border(
         source=1, place=Place(record=7, line=9, offset=50, stored_offset=3), rows={TRAIN: 5, VALID: 0}, rejects=2
     ),
     shards=[SHARD],
     labels=["ä", "\0"],
     sources=[SourceEntry(name="s", bytes=1, sha256="x", rows_in=3, rows=2, quarantined=1)],
-    prefix=StoredBytes(bytes=4, sha256="y"),
-    parts=[StoredBytes(name=part_name(12), bytes=5, sha256="z")],
+    prefix=HashedFile(bytes=4, sha256="y"),
+    parts=[HashedFile(name=part_name(12), bytes=5, sha256="z")],
 )
 
 
@@ -103,7 +103,7 @@ def test_what_cannot_be_opened_or_is_too_much_does_not_fit(tmp_path: Path) -> No
         shards=[],
         parts=[],
         sources=[],
-        prefix=StoredBytes(bytes=1, sha256=hashlib.sha256(b"x").hexdigest()),
+        prefix=HashedFile(bytes=1, sha256=hashlib.sha256(b"x").hexdigest()),
     )
     assert empty.fits(tmp_path, [source])
     assert not empty.fits(tmp_path, [])
@@ -111,7 +111,7 @@ def test_what_cannot_be_opened_or_is_too_much_does_not_fit(tmp_path: Path) -> No
     for name in ("\0", "x" * 300):
         shard = replace(SHARD, codes=name)
         assert not replace(empty, shards=[shard]).fits(tmp_path, [source])
-    part = StoredBytes(name=part_name(1), bytes=1, sha256=hashlib.sha256(b"x").hexdigest())
+    part = HashedFile(name=part_name(1), bytes=1, sha256=hashlib.sha256(b"x").hexdigest())
     (tmp_path / part.name).write_text("x")
     assert not replace(empty, parts=[part]).fits(tmp_path, [source])
 
@@ -132,9 +132,9 @@ def start(tmp_path: Path) -> tuple[Journal, list[ShardWriter], Source]:
     return Journal(tmp_path, "f", writers, None), writers, source
 
 
-def pass_border(journal: Journal, writers: list[ShardWriter], record: int) -> None:
+def note_border(journal: Journal, writers: list[ShardWriter], record: int) -> None:
     rows = {writer.split: writer.num_dealt for writer in writers}
-    journal.pass_border(Mark(source=0, place=Place(record=record, line=1, offset=0), rows=rows, rejects=0))
+    journal.note_border(Border(source=0, place=Place(record=record, line=1, offset=0), rows=rows, rejects=0))
 
 
 def test_the_next_run_reads_on_before_the_first_row_that_no_finished_shard_holds(
@@ -146,7 +146,7 @@ def test_the_next_run_reads_on_before_the_first_row_that_no_finished_shard_holds
     for step, (num_train, num_valid) in enumerate([(2, 0), (3, 1), (4, 0), (3, 3), (4, 0)]):
         for writer, num_rows in ((train, num_train), (valid, num_valid)):
             writer.write(*numbered_rows(num_rows))
-        pass_border(kept, [train, valid], step + 1)
+        note_border(kept, [train, valid], step + 1)
         kept.write([], [], source)
         progress = read_progress(tmp_path, "f")
         places.append(progress.mark.place.record if progress and progress.mark.place else None)
@@ -164,7 +164,7 @@ def test_progress_is_written_when_a_shard_was_finished_and_not_all_the_time(
     for num_rows, seconds in ((3, 0), (1, 0), (4, 0.1), (0, 1), (3, 5), (1, 0)):
         now[0] += seconds
         train.write(*numbered_rows(num_rows))
-        pass_border(kept, [train, valid], 1)
+        note_border(kept, [train, valid], 1)
         (tmp_path / PROGRESS).unlink(missing_ok=True)
         kept.write([], [], source)
         written.append((tmp_path / PROGRESS).exists())
@@ -178,7 +178,7 @@ def test_rejects_come_back_as_far_as_the_mark(tmp_path: Path, monkeypatch: pytes
     for number in range(3):
         kept.take(rejects[3 * number : 3 * number + 3])
         train.write(*numbered_rows(4))
-        pass_border(kept, [train, valid], 1)
+        note_border(kept, [train, valid], 1)
         kept.write([], [], source)
     progress = read_progress(tmp_path, "f")
     assert progress is not None

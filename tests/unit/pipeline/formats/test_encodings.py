@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.formats.transcode import Utf8Stream, normalize_encoding, restore
+from pipeline.formats.encodings import Utf8Stream, normalize_encoding, restore
 from tests.reading import read_stream
 from tests.strategies import FEW
 
