@@ -1,27 +1,18 @@
 """Builds a dataset in a staging folder: sources in, a finished folder out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.building.append import Base, require_same_content
 from pipeline.building.blocks import BlockEncoder
 from pipeline.building.journal import Journal
 from pipeline.building.labels import LabelIndex
-from pipeline.building.progress import DATASET, SCRATCH, Border, Progress, fingerprint_of, read_progress
+from pipeline.building.progress import DATASET, SCRATCH, Border, Progress
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.building.split import make_splitter
-from pipeline.dataset.manifest import (
-    FORMAT_VERSION,
-    MANIFEST,
-    QUARANTINE,
-    TRAIN,
-    VALID,
-    Manifest,
-    SourceEntry,
-    SplitEntry,
-)
+from pipeline.dataset.manifest import MANIFEST, QUARANTINE, TRAIN, VALID, Manifest, SourceEntry, SplitEntry
 from pipeline.errors import InputError
 from pipeline.execution.threads import Execute, in_threads
 from pipeline.records.law import check_law, check_share
@@ -31,7 +22,6 @@ from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
 from pipeline.storage.durable import write_durably
 from pipeline.storage.source import Source
-from pipeline.storage.staging import clear_stage
 from pipeline.text.alphabet import Profile
 from pipeline.text.encoder import Encoder
 
@@ -266,38 +256,3 @@ def _counts_at(mark: Border, progress: Progress | None) -> Counts:
 def _check_dataset(where: str, manifest: Manifest, quarantine: QuarantineWriter) -> None:
     rows_in = sum(source.rows_in for source in manifest.sources)
     check_law(where, rows_in, sum(shard.num_rows for shard in manifest.shards), quarantine.num_rows)
-
-
-def start_build(
-    config: BuildConfig, readers: RowReaders, stage: Path, sources: Sequence[Source], base: Base | None
-) -> DatasetBuilder:
-    """A builder that goes on where a killed one stopped, if it was to build the same, or else one that starts.
-
-    A pipe cannot be read again, and the random split deals rows only at the end; both always start.
-
-    Args:
-        config: What to make.
-        readers: Make a reader for each source.
-        stage: The staging folder, with all that an earlier job may have left in it.
-        sources: All that will be read.
-        base: The dataset to add to.
-    """
-    fingerprint = ""
-    if config.split.method == "hash" and all(source.is_file for source in sources):
-        fingerprint = fingerprint_of(
-            {
-                "format_version": FORMAT_VERSION,
-                "profile": config.profile.fingerprint,
-                "split": asdict(config.split),
-                "shard_rows": config.shard_rows,
-                "wanted": asdict(config.wanted),
-                "reading": readers.describe(),
-                "sources": [(source.path, source.name) for source in sources],
-                "base": base.manifest.fingerprint if base else "",
-            }
-        )
-    progress = read_progress(stage, fingerprint) if fingerprint else None
-    if progress is not None and not progress.fits(stage, sources):
-        progress = None
-    clear_stage(stage, progress.files(stage) if progress else ())
-    return DatasetBuilder(config, readers, stage, base=base, fingerprint=fingerprint, progress=progress)

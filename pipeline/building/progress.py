@@ -12,15 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import numpy as np
-import polars as pl
-import pyarrow as pa
 
 from pipeline.dataset.manifest import TRAIN, VALID, ShardEntry, SourceEntry
 from pipeline.errors import CharmillError
@@ -175,9 +170,3 @@ def read_progress(stage: Path, fingerprint: str) -> Progress | None:
         if progress.fingerprint == fingerprint and progress.to_bytes() == stored:
             return progress
     return None
-
-
-def fingerprint_of(content: dict[str, Any]) -> str:
-    """Name a build by all that determines its result, the versions of the libraries that write it included."""
-    versions = {"charmill": version("charmill"), **{of.__name__: of.__version__ for of in (np, pl, pa)}}
-    return hashlib.sha256(json.dumps({**content, "versions": versions}, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.building.append import Base, choose_additions, read_base
-from pipeline.building.builder import BuildConfig, Counts, DatasetBuilder, start_build
+from pipeline.building.builder import BuildConfig, Counts, DatasetBuilder
 from pipeline.building.output_folder import (
     keep_quarantine,
     quarantine_beside,
@@ -16,6 +16,7 @@ from pipeline.building.output_folder import (
     require_only_dataset,
 )
 from pipeline.building.progress import PROGRESS
+from pipeline.building.resume import start_build
 from pipeline.dataset.manifest import MANIFEST, QUARANTINE, Manifest, SplitEntry
 from pipeline.errors import InputError, UsageError
 from pipeline.execution.meter import Meter, Meters, rates, silent

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from pipeline.building import journal
 from pipeline.building.append import Base
-from pipeline.building.builder import BuildConfig, start_build
+from pipeline.building.builder import BuildConfig
 from pipeline.building.progress import PROGRESS
+from pipeline.building.resume import start_build
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.shards import open_labels, verify_shards
 from pipeline.errors import InputError

@@ -1,15 +1,13 @@
 """Building a dataset: the law's numbers, the same bytes from the same input, and what is kept of a build that failed."""
 
 import gzip
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from pipeline.building import journal
-from pipeline.building.builder import DatasetBuilder, start_build
+from pipeline.building.builder import DatasetBuilder
 from pipeline.building.output_folder import keep_quarantine
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.shards import open_codes, open_labels, verify_shards
@@ -18,7 +16,7 @@ from pipeline.formats.csv.csv_format import CsvFormat
 from pipeline.formats.opening import Formats
 from pipeline.records import quarantine
 from pipeline.records.wanted import Wanted
-from pipeline.storage.source import Source, find_sources
+from pipeline.storage.source import find_sources
 from pipeline.text.alphabet import PROFILES
 from tests import naive
 from tests.building import CONFIG, HASH, RANDOM, build
@@ -95,35 +93,6 @@ def test_class_ids_do_not_depend_on_which_file_comes_first(tmp_path: Path) -> No
     sources = [make_csv(tmp_path / f"{number}.csv", TITLES[number : number + 1]) for number in (0, 10)]
     labels = [build(tmp_path / str(step), sources[::step])[1].labels for step in (1, -1)]
     assert labels[0] == labels[1]
-
-
-@pytest.mark.parametrize("with_pipe", [False, True])
-def test_progress_is_kept_and_used_where_all_sources_can_be_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_pipe: bool
-) -> None:
-    """To compare a pipe with what was read of it would eat it: rows would be lost, and nobody would know."""
-    monkeypatch.setattr(journal, "PROGRESS_SECONDS", 0)
-    paths = [make_csv(tmp_path / "a.csv", TITLES), make_csv(tmp_path / "b.csv", TITLES)]
-    (tmp_path / "stage").mkdir()
-
-    def break_off() -> DatasetBuilder:
-        def interrupt(_: object) -> None:
-            raise KeyboardInterrupt
-
-        sources = find_sources(map(str, paths))
-        builder = start_build(CONFIG, Formats(), tmp_path / "stage", sources, None)
-        with pytest.raises(KeyboardInterrupt):
-            builder.read(sources[0], interrupt)
-        return builder
-
-    assert break_off().num_shards_reused == 0
-    assert (tmp_path / "stage" / "progress.json").exists()
-    if with_pipe:
-        paths[1].unlink()
-        os.mkfifo(paths[1])
-        monkeypatch.setattr(Source, "hash_stored", lambda *_: pytest.fail("it would wait, or eat what it reads"))
-    assert (break_off().num_shards_reused > 0) == (not with_pipe)
-    assert (tmp_path / "stage" / "progress.json").exists() == (not with_pipe)
 
 
 def start(tmp_path: Path, source: Path) -> DatasetBuilder:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.building import journal
 from pipeline.building.journal import Journal
-from pipeline.building.progress import PROGRESS, Border, HashedFile, Progress, fingerprint_of, part_name, read_progress
+from pipeline.building.progress import PROGRESS, Border, HashedFile, Progress, part_name, read_progress
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.dataset.manifest import TRAIN, VALID, ShardEntry, SourceEntry
 from pipeline.records.quarantine import Reject
@@ -114,13 +114,6 @@ def test_what_cannot_be_opened_or_is_too_much_does_not_fit(tmp_path: Path) -> No
     part = HashedFile(name=part_name(1), bytes=1, sha256=hashlib.sha256(b"x").hexdigest())
     (tmp_path / part.name).write_text("x")
     assert not replace(empty, parts=[part]).fits(tmp_path, [source])
-
-
-def test_the_fingerprint_covers_the_libraries_that_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint_of({"a": 1})
-    assert before == fingerprint_of({"a": 1}) != fingerprint_of({"a": 2})
-    monkeypatch.setattr("pipeline.building.progress.version", lambda name: "0")
-    assert fingerprint_of({"a": 1}) != before
 
 
 def start(tmp_path: Path) -> tuple[Journal, list[ShardWriter], Source]:
