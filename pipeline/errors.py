@@ -1,4 +1,4 @@
-"""Everything charmill raises, typed by what the caller can do next. Anyone may import this module.
+"""Everything charmill raises, typed by what the caller can do next.
 
 CharmillError
 ├── UsageError       the command cannot mean anything: change the command                (exit 2)

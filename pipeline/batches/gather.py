@@ -1,7 +1,9 @@
-"""Gathering: rows by number, out of many memory-mapped shards into fresh arrays. Loader workers import this module: no Polars.
+"""Gathering: rows by number, out of many memory-mapped shards into fresh arrays.
 
 Of the ways tried, this took the fewest nanoseconds a row: NumPy's `take` shard by shard, then once more into the order asked for. It beats
 a loop in Numba and indexing with arrays, and it releases the GIL. ``python -m tests.benchmarks.loader`` has the loader's rate.
+
+Never imports Polars, since loader workers import it.
 """
 
 from pathlib import Path

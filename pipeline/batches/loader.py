@@ -1,4 +1,4 @@
-"""The loader: a ShardDataset's batches through worker processes onto the device, and the count of what was delivered. Needs torch."""
+"""The loader: brings a ShardDataset's batches onto the device, read ahead or by workers, and counts what it delivered. Needs torch."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Batches to the device: a fixed ring of pinned buffers and a side stream on CUDA, nothing at all on the CPU. Needs torch."""
+"""Batches on their way to the device: a fixed ring of pinned buffers and a side stream on CUDA, nothing at all on the CPU. Needs torch."""
 
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar, cast
@@ -95,7 +95,7 @@ class _PinnedRing(Generic[Tensors]):
         return _Transfer(cast("Tensors", on_device), event)
 
     def _buffer(self, slot: int, batch: Tensors) -> Tensors:
-        """The slot's buffer, cut to the batch's size; grown when a larger batch than ever comes."""
+        """The slot's buffer, cut to the batch's size; a new one where the batch is larger than any before."""
         held = self._buffers[slot]
         num_rows = len(batch[0])
         if held is None or len(held[0]) < num_rows:

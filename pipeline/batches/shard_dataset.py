@@ -1,6 +1,6 @@
 """ShardDataset: whole batches from memory-mapped shards, in the order that order.py defines, resumable at every batch.
 
-Imported by training only: it needs torch. Loader workers import this module, so it must never import Polars.
+Needs torch. Never imports Polars, since loader workers import it.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from pipeline.dataset.manifest import Manifest
 from pipeline.errors import MismatchError
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-"""(codes uint8 [B, L], label ids int64 [B]), both owned by the receiver: copies, never views of a map, and nobody else's to write.
+"""(codes uint8 [B, L], label ids int64 [B]), both owned by the receiver: copies, never views of a map, and nobody else writes to them.
 
 Batches that were gathered together lie side by side in one piece of memory, which goes when the last of them does.
 """

@@ -1,4 +1,4 @@
-"""Appending: which sources a dataset has not got yet, and how the files of both come together.
+"""Appending: which sources are new to a dataset, and how its files and the new ones come together.
 
 A source is in a dataset when its stored bytes are, whatever it is called. The finished shards of the dataset are not written again but
 linked into the staged folder, which then takes the dataset's place whole.
@@ -27,7 +27,7 @@ from pipeline.dataset.shards import verify_shards
 from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
 from pipeline.records.quarantine import QuarantineWriter, count_rejects, read_rejects
 from pipeline.records.wanted import Wanted
-from pipeline.storage.durable import sync_folder
+from pipeline.storage.durable import sync_folder, write_durably
 from pipeline.storage.source import Source, as_text
 from pipeline.text.alphabet import Profile, get_profile, require_same_profile
 
@@ -98,7 +98,7 @@ class Base:
         )
 
     def link_shards(self, staged: Path) -> None:
-        """Put this dataset's shards into a staged folder: as further names of the same files, or copied where the system has none."""
+        """Put this dataset's shards into a staged folder: as hard links, or copied where the file system has none."""
         for shard in self.manifest.shards:
             for kind in FILE_KINDS:
                 name = getattr(shard, kind)
@@ -126,10 +126,8 @@ def _link(old: Path, new: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # Not on every file system, and not across two of them.
-        with old.open("rb") as source, new.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
+        with old.open("rb") as source:
+            write_durably(new, lambda copy: shutil.copyfileobj(source, copy, 1 << 20))
 
 
 def read_base(folder: Path) -> Base | None:
@@ -211,7 +209,7 @@ def _free_name(source: Source, taken: set[str]) -> str:
 
 
 def require_same_content(source: Source, expected_sha256: str) -> None:
-    """Refuse a source that was changed since it was chosen: what is in the dataset is told by content.
+    """Refuse a source that has changed since its content was compared with the dataset's.
 
     Raises:
         TemporaryError: It was.

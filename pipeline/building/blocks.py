@@ -1,4 +1,4 @@
-"""Encodes a block: what needs nothing but the block itself, so that any thread or process can do it."""
+"""The encoding of one block, which needs nothing but the block, so that any thread or process can do it."""
 
 from dataclasses import dataclass
 
@@ -16,15 +16,15 @@ from pipeline.text.encoder import Encoder, to_strings
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedBlock:
-    """What shards take of a block. Rows are in the order in which the splitter deals them.
+    """An encoded block, its rows in the order in which the splitter deals them.
 
     Attributes:
         codes: uint8 [N, L].
         labels: Of N rows.
         rows: N rows of `ROWS_SCHEMA`.
-        num_train: So many of the rows are to train from, the others held out.
+        num_train: How many of the rows, the first ones, are to train from; the others are held out.
         rejects: In the order of their records.
-        num_records: Rows and rejects together, counted by the scanner.
+        num_records: Rows and rejects together, counted when the block was scanned.
         end: Where the next block begins.
     """
 
@@ -39,7 +39,7 @@ class EncodedBlock:
 
 @dataclass(frozen=True)
 class BlockEncoder:
-    """Makes of a scanned block what the shards take of it; can be pickled.
+    """Encodes the rows of a scanned block; can be pickled.
 
     Attributes:
         source: The name of what the blocks come from.

@@ -1,4 +1,4 @@
-"""Builds a dataset in a staging folder: sources in, a finished folder out."""
+"""The builder: sources in, a finished dataset in a staging folder out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -71,7 +71,7 @@ class DatasetBuilder:
         execute: Encodes the blocks; by default in the config's threads.
 
     Attributes:
-        counts: Of the new sources. Where `sources` is not empty from the start, so many need not be read again.
+        counts: Of the new sources. Those that `counts.sources` has from the start need not be read again.
         quarantine: Of the new sources.
         rows_reused: Of `counts.rows_in`, how many are not scanned again.
         num_shards_reused: How many shards are not written again.
@@ -193,7 +193,7 @@ class DatasetBuilder:
     def _finish(self) -> Manifest:
         counts = self.counts
         self.quarantine.close()
-        self._journal.abandon()  # From here on the next run starts at the last border again.
+        self._journal.abandon()  # A run that is killed from here on is resumed from what was written before.
         where = counts.sources[0].name if len(counts.sources) == 1 else f"{len(counts.sources)} files"
         check_share(where, counts.rows_in, self.quarantine.reasons, self._config.max_quarantined)
         if not counts.rows_out:
@@ -229,7 +229,7 @@ class DatasetBuilder:
 
     @contextmanager
     def _abandoned_on_error(self) -> Iterator[None]:
-        """Let go of all files if it fails; where the input is to blame, the quarantine is completed, since it may be kept."""
+        """Let go of all files on an error; where the input is to blame, complete the quarantine first, since it may be kept."""
         try:
             yield
         except BaseException as error:

@@ -1,7 +1,7 @@
-"""Keeps the progress file of a build up to date: knows from which border the next run could read on, and collects rejects in parts.
+"""The journal of a build: keeps its progress file up to date, and the rejects in files beside it.
 
-A split's finished shards hold its first rows, so a reading can go on from any border before the first row that none of them holds. The
-journal goes by the earliest such row of both splits; rows after the border that finished shards hold already are passed over.
+A split's finished shards hold its first rows, so the next run can read on from any border before the first row that is in none of them. The
+journal takes the last border that is good for both splits; rows after it that are in finished shards already are passed over.
 """
 
 import time
@@ -17,7 +17,7 @@ from pipeline.storage.checksum import sha256_of
 from pipeline.storage.source import Source
 
 PROGRESS_SECONDS = 1.0
-"""Writing costs two fsyncs and, after 1,500 shards, a megabyte of JSON; a kill costs so much more work than it must."""
+"""Time between two progress files. Each costs two fsyncs and, after 1,500 shards, a megabyte of JSON; a kill loses this much work more."""
 
 
 class Journal:
@@ -55,7 +55,7 @@ class Journal:
         return QuarantineWriter(self._stage / part_name(self._num_parts))
 
     def take(self, rejects: list[Reject]) -> None:
-        """Rejects that were quarantined."""
+        """Keep rejects for the next run."""
         if self._fingerprint:
             self._part.write(rejects)
 
@@ -66,11 +66,11 @@ class Journal:
             self._borders.popleft()
 
     def _is_in_shards(self, border: Border) -> bool:
-        """Whether every row before the mark is in a finished shard."""
+        """Whether every row before the border is in a finished shard."""
         return all(border.rows[writer.split] <= writer.num_finished_rows for writer in self._writers)
 
     def write(self, labels: list[str], sources: list[SourceEntry], current: Source) -> None:
-        """Write the progress file, where it is worth it.
+        """Write the progress file, if there is a new shard and the last one is not too recent.
 
         Args:
             labels: By provisional id.

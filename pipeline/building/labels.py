@@ -1,4 +1,4 @@
-"""Label ids: handed out in order of appearance while a file streams by, sorted at the end. May be imported by the encode job."""
+"""Label ids: handed out in order of appearance while files stream by, sorted at the end."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What may be at the place of a new dataset, and what is kept there of a build that failed. Used by the encode job."""
+"""The place of a new dataset: what may be there already, and where the quarantine of a failed build goes."""
 
 import json
 import re
@@ -57,10 +57,10 @@ def require_only_dataset(folder: Path, manifest: Manifest) -> None:
 
 
 def is_free(folder: Path) -> bool:
-    """Whether there is nothing at a place but perhaps the quarantine of an earlier build that failed.
+    """Whether a place is free: nothing is there, or only the quarantine of an earlier build that failed.
 
     Raises:
-        UsageError: It is a file, or its quarantine is none of ours.
+        UsageError: It is a file, or its quarantine is something else.
     """
     if not folder.exists():
         return True
@@ -89,12 +89,12 @@ def _is_dataset(folder: Path) -> bool:
 
 
 def quarantine_beside(folder: Path) -> Path:
-    """Where the quarantine of a build goes that failed to replace the dataset in a folder."""
+    """The file beside a dataset's folder for the quarantine of a build that failed to replace that dataset."""
     return folder.absolute().with_name(f"{folder.absolute().name}.{QUARANTINE}")
 
 
 def remove_stale_quarantine(path: Path) -> None:
-    """Remove, durably, the quarantine that an earlier build left `beside` its folder; to be called when a later one succeeded."""
+    """Remove, durably, the quarantine that an earlier build left beside the folder; for when a later one has succeeded."""
     if path.is_file() and is_quarantine(path):
         path.unlink()
         sync_folder(path.parent)

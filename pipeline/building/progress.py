@@ -36,7 +36,7 @@ _PART = re.compile(r"rejects-([0-9]{6,18})\.parquet")
 
 @dataclass(frozen=True, kw_only=True)
 class Border:
-    """A border between two blocks of rows.
+    """A border between two blocks of rows, from which a build can read on.
 
     Attributes:
         source: The index of the source that the next block comes from.
@@ -53,7 +53,7 @@ class Border:
 
 @dataclass(frozen=True, kw_only=True)
 class HashedFile:
-    """A file, or the beginning of one, as it was.
+    """The size and hash of a file, or of the beginning of one, to tell whether it is still the same.
 
     Attributes:
         name: In the staging folder; empty for a source.
@@ -104,19 +104,19 @@ class Progress:
         replace_file(stage / PROGRESS, lambda file: file.write(self.to_bytes()))
 
     def shard_files(self, stage: Path) -> Iterator[tuple[Path, HashedFile]]:
-        """The files of the finished shards, and how they were."""
+        """The files of the finished shards."""
         for shard in self.shards:
             for kind, size in shard.bytes.items():
                 folder = stage / (SCRATCH if kind == "labels" else DATASET)
                 yield folder / getattr(shard, kind), HashedFile(bytes=size, sha256=shard.sha256[kind])
 
     def part_files(self, stage: Path) -> Iterator[tuple[Path, HashedFile]]:
-        """The files of rejects, and how they were."""
+        """The files of rejects."""
         return ((stage / part.name, part) for part in self.parts)
 
     @property
     def last_part(self) -> int:
-        """The highest number of a file of rejects: the next one must have another name, since this is still read."""
+        """The highest number of a file of rejects; the next run takes a higher one, since it reads this file while it writes."""
         return max((int(_PART.sub(r"\1", part.name)) for part in self.parts), default=0)
 
     def files(self, stage: Path) -> list[Path]:

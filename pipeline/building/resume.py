@@ -24,7 +24,7 @@ from pipeline.storage.staging import clear_stage
 def start_build(
     config: BuildConfig, readers: RowReaders, stage: Path, sources: Sequence[Source], base: Base | None
 ) -> DatasetBuilder:
-    """A builder that goes on where a killed one stopped, if it was to build the same, or else one that starts.
+    """A builder that goes on where a killed one stopped, if that was to build the same, or else starts from nothing.
 
     A pipe cannot be read again, and the random split deals rows only at the end; both always start.
 

@@ -1,4 +1,4 @@
-"""Encodes: labelled files in, a published dataset out. What the encode job does, without its flags and its console."""
+"""The encode job without its flags and its console: labelled files in, a published dataset out."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -139,7 +139,7 @@ class Encoded:
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What there is to do: `sha256` holds the hash that each source must have, where it was told by that."""
+    """What there is to do: `sha256` is the hash that each source must have, empty where any will do."""
 
     base: Base | None
     build: BuildConfig
@@ -167,7 +167,7 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
         raise UsageError("--append: it reads its inputs twice, which standard input cannot; name a file")
     sources = find_sources(inputs)
     with staging(options.out, progress=PROGRESS) as stage:
-        stale = quarantine_beside(options.out)  # Once it is published, the folder one is in may be gone.
+        stale = quarantine_beside(options.out)  # Named now: publishing may replace the current folder.
         plan = _make_plan(options, sources)
         num_bytes = sum(source.size_bytes for source in plan.sources)
         with meters("encode", num_bytes) as meter, _noted_if_kept(stage / PROGRESS, meter):
@@ -210,7 +210,7 @@ def _require_target(options: EncodeOptions, base: Base | None) -> None:
 
 @contextmanager
 def _noted_if_kept(progress: Path, meter: Meter) -> Iterator[None]:
-    """Say so when an interruption leaves something to go on from."""
+    """Note that an interrupted build has kept its finished shards."""
     try:
         yield
     except BaseException as error:

@@ -61,7 +61,7 @@ class ShardWriter:
         profile: Of the codes.
         shard_rows: Rows a shard.
         first_shard: The number of the first shard.
-        finished: What the `finished` of an earlier writer held that was killed.
+        finished: The `finished` of an earlier writer, which was killed.
         num_dealt: How many rows of this split came before the next; those that `finished` shards hold already are passed over.
         max_closing: So many shards are closed and hashed in a thread while the next one is written.
 

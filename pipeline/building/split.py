@@ -1,4 +1,4 @@
-"""Which rows are held out: by a hash of their text, which streams, or at random, as the article does with scikit-learn."""
+"""The split: holds rows out by a hash of their text, which streams, or at random, as the article does with scikit-learn."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -56,7 +56,7 @@ class HashArrangement:
 
 
 def arrange_as_read(text: pa.LargeStringArray) -> Arrangement:
-    """As rows come, all on one side: the random split makes its order when all are there."""
+    """Leave rows as they come, on one side: the random split makes its order when all are there."""
     return Arrangement(None, len(text))
 
 
@@ -72,7 +72,7 @@ class Splitter(Protocol):
         """Take arranged rows, as `ShardWriter.write` does, the first num_train to train from."""
 
     def finish(self, labels: Sequence[str]) -> None:
-        """All rows have come; labels are named by provisional id."""
+        """Deal what was kept back, since all rows have come; labels are in the order of provisional ids."""
 
     def abandon(self) -> None:
         """Let go of all files; for clean-up after an error. The shard writers are the caller's."""

@@ -1,6 +1,6 @@
 """Shards: codes and labels as npy files that numpy opens as memory maps, and the rows beside them as Parquet.
 
-Loader workers import this module, so it must never import Polars.
+Never imports Polars, since loader workers import it.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reading ahead: the next item is made in a thread while this one is used. Anyone may import this module."""
+"""Reading ahead: a thread makes the next item while this one is used."""
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor

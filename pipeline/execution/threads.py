@@ -1,4 +1,4 @@
-"""Runs the stages of a job side by side: one thread makes items, several work on them, and the caller takes the results in order.
+"""Threads that work on the items of a job: one makes them, several work on them, and the caller takes the results in order.
 
 Memory is bounded: no new item is made while too many, or too large ones, are under way.
 """

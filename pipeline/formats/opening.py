@@ -1,4 +1,4 @@
-"""Which formats there are: makes the reader that a source calls for."""
+"""The formats that there are, and the reader for each source."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

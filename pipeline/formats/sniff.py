@@ -1,4 +1,4 @@
-"""Recognises what is not CSV text in UTF-8 from its first bytes, so that it is refused and never read as garbage."""
+"""Foreign content: what is not text in UTF-8 is known by its first bytes, so that it is refused and never read as garbage."""
 
 import codecs
 

@@ -39,7 +39,7 @@ def check_classes(where: str, labels: Sequence[str], train_K: Histogram, valid_K
 
 
 def _name(labels: Sequence[str], counts_K: Histogram, others_K: Histogram, others: str) -> str:
-    """Some of the classes of which there are no rows here, with how many there are there; those with the most first."""
+    """The largest classes without rows on one side of the split, each with its rows on the other side."""
     missing = np.flatnonzero(counts_K == 0)
     first = missing[np.argsort(-others_K[missing], kind="stable")][:_NAMED_CLASSES]
     names = ", ".join(f"{labels[index]!r} ({others_K[index]:,} {others})" for index in first)

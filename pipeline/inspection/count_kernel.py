@@ -1,10 +1,11 @@
-"""How long rows of codes are, and which codes they are made of. Pure."""
+"""The Numba kernel that counts how long rows of codes are, and which codes they are made of. Pure."""
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Codes = npt.NDArray[np.uint8]
+from pipeline.text.alphabet import Codes
+
 Histogram = npt.NDArray[np.int64]
 
 

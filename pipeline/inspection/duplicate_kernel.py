@@ -1,4 +1,4 @@
-"""Which rows of codes occur in another set of rows: hashes, and a table of them with open addressing. Pure."""
+"""The Numba kernels that find rows of codes in another set of rows: hashes, and a hash table with open addressing. Pure."""
 
 import numpy as np
 import numpy.typing as npt

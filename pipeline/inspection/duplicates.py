@@ -1,9 +1,9 @@
-"""Which held-out rows training has as well, by codes and by text. Accuracy on them says how well a model remembers.
+"""Duplicates: held-out rows that training has as well, by codes and by text. Accuracy on them says how well a model remembers.
 
-The held-out rows' hashes stand in a table, through which the training shards stream. Hashes have 64 bits: with ten million rows held out
-and a hundred million to train from, the odds that a single row is taken for a duplicate and is none are 1 to 18,000.
+The training shards stream past a table of the held-out rows' hashes. Hashes have 64 bits: with ten million rows held out and a hundred
+million to train from, the chance that any row is wrongly taken for a duplicate is 1 in 18,000.
 
-Loader workers never import this module, and it never imports Polars.
+Imports Polars only where texts have to be compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ class _HashTable:
         find_slots(hashes_N, self._table, True, self._slots_N)
 
     def meet(self, hashes_B: Hashes) -> Flags:
-        """Mark hashes; returns which of them the table holds, bool [B]. Several threads may do it at once."""
+        """Look hashes up, and remember those that were found; returns which ones, bool [B]. Several threads may do it at once."""
         slots_B = np.empty(len(hashes_B), np.uint64)
         find_slots(hashes_B, self._table, False, slots_B)
         self._is_met[slots_B] = True
@@ -136,7 +136,7 @@ def _find_texts(
 
 def _text_hashes(folder: Path, shards: Sequence[ShardEntry], rows_N: Rows) -> Iterator[Hashes]:
     """Hashes of the texts of rows, row group by row group."""
-    from pipeline.text.encoder import hash_texts  # It imports Polars, which most calls can do without.
+    from pipeline.text.encoder import hash_texts  # It imports Polars.
 
     for table in read_rows(folder, shards, rows_N, ["text"]):
         yield np.maximum(hash_texts(table["text"].combine_chunks(), 0), np.uint64(1))

@@ -1,4 +1,4 @@
-"""What a split is made of: rows by class, by length and by character, from its shards in one pass. Never imports Polars."""
+"""Histograms of a split: its rows by class and by length, and its characters. Never imports Polars."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ _BLOCK_ROWS = 1 << 16
 
 @dataclass(frozen=True)
 class CodeCounts:
-    """Of the rows of a split.
+    """Histograms of the rows of a split.
 
     Attributes:
         lengths: int64 [L + 1], rows by number of codes before the fill.

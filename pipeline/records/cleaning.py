@@ -31,7 +31,7 @@ def clean(
         may_be_blank: bool [N]; no other record has a blank text or label. None where nothing is known.
 
     Returns:
-        The rows, as `RowBlock.frame` has them, and the records that are none, with the reason.
+        The rows, as `RowBlock.frame` has them, and the reasons of the other records, by their numbers.
     """
     frame = _arrange(columns, wanted, strip_label=strip_label)
     unusable = _find_unusable(frame, wanted, may_be_blank)

@@ -13,7 +13,7 @@ def describe_reasons(reasons: Mapping[str, int]) -> str:
 
 
 def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) -> None:
-    """Hold the law of the house: rows in = rows out + rows quarantined.
+    """Check the law of the house: rows in = rows out + rows quarantined.
 
     Raises:
         LawError: They differ; nothing may be published.

@@ -1,4 +1,4 @@
-"""The quarantine: every record that did not become a row, whole, with where it was and why. And the law that counts them."""
+"""The quarantine: every record that did not become a row, whole, with where it was and why."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def read_rejects(path: Path) -> Iterator[list[Reject]]:
 
 
 def count_rejects(path: Path) -> int:
-    """How many rejects a quarantine file holds; none where there is no such file.
+    """How many rejects a quarantine file holds; 0 where there is no file.
 
     Raises:
         InputError: The file is damaged, or something else.
@@ -104,7 +104,7 @@ def count_rejects(path: Path) -> int:
 
 
 def require_no_foreign_file(path: Path, *, overwrite: bool) -> None:
-    """Refuse to put a quarantine in the place of a file that is none; an earlier quarantine may be replaced.
+    """Refuse to replace anything but an earlier quarantine; with overwrite, any file may be replaced.
 
     Raises:
         UsageError: Another file or a folder is there.

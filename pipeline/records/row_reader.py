@@ -1,4 +1,4 @@
-"""Readers: what building and scoring know of the formats of files, which is nothing but this."""
+"""Readers: all that building and scoring know of the formats of files."""
 
 from collections.abc import Generator, Mapping
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Rows and rejects: what becomes of records, whatever the format of the file that they come from."""
+"""Rows: clean records, whatever the format of their file, in blocks that know where in their source they begin."""
 
 from dataclasses import dataclass, field
 
@@ -34,7 +34,7 @@ class RowBlock:
         frame: Columns `record` Int64, `text` String, `label` String where wanted, and the kept columns, String; no nulls.
             Kept columns carry the prefix of `kept_name`.
         rejects: In the order of their records.
-        num_records: Rows and rejects together, counted by the scanner.
+        num_records: Rows and rejects together, counted when the block was scanned.
         place: Where the block begins.
         end: Where the next one begins.
     """

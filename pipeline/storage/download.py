@@ -1,7 +1,7 @@
-"""A file from the web, whole and with the right md5 or not at all; what was broken off is gone on with. For jobs only.
+"""Downloads: a file from the web, whole and with the right MD5 or not at all.
 
 Bytes go to `.NAME.partial` beside the target. That name survives a broken connection and a killed process, and the next attempt asks
-only for what is missing. Importing this module imports httpx, so jobs do it within `run`.
+only for what is missing. This module imports httpx, so jobs import it only where they download.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pipeline.storage.publish import publish_file
 
 CONNECT_SECONDS = 4.0  # for each address of a host, and it may have several; first packets are repeated after 1 and 3 s
 MAX_WAIT_SECONDS = 10.0
-_TRY_LATER = frozenset({408, 429})  # the two of the 4xx that a server sends to have the same request again
+_TRY_LATER = frozenset({408, 429})  # the two client errors after which the same request may succeed
 
 Outcome = Literal["downloaded", "resumed", "already there"]
 Show = Callable[[int, int], None]
@@ -39,7 +39,7 @@ class Patience:
 
 
 def is_there(target: Path, md5: str, *, overwrite: bool = False) -> bool:
-    """Whether the very file is at the target already.
+    """Whether the file is at the target already.
 
     Raises:
         UsageError: Another file is there and overwrite is off, or it is a folder.
@@ -61,10 +61,10 @@ def is_there(target: Path, md5: str, *, overwrite: bool = False) -> bool:
 def download(
     url: str, target: Path, md5: str, *, patience: Patience, show: Show | None = None, overwrite: bool = False
 ) -> Outcome:
-    """Download a file, going on from what an earlier call left. The caller holds the folder, as with `publish.exclusive`.
+    """Download a file, going on from what an earlier call left. The caller holds the folder, as with `staging.exclusive`.
 
     Raises:
-        MissingError: The host cannot be reached, or does not have the file.
+        MissingError: The host cannot be reached, or has no such file.
         TemporaryError: The connection broke too often, and what came so far is kept; or the disk is full.
         InputError: The server gives another file; nothing is kept.
         UsageError: Another file is at the target, or the URL means nothing.
@@ -96,7 +96,7 @@ class _Transfer:
         self._num_received = 0
 
     def fetch(self, md5: str) -> None:
-        """Leave the whole file, fsynced, at `partial`.
+        """Receive the whole file, fsynced, at `partial`.
 
         Raises:
             InputError: The server gives another file.

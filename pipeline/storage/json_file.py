@@ -38,9 +38,8 @@ def reading(path: Path | str, remedy: str) -> Iterator[None]:
     except OSError as error:
         raise from_os_error(error, "read", path) from error
     except (ValueError, RecursionError, UsageError) as error:
-        damage = re.sub(r" - at `\$\.?", ", at `", str(error)).replace(
-            "`", "'"
-        )  # msgspec's JSON path, as `$.labels[3]`
+        # msgspec ends with a JSON path, as in " - at `$.labels[3]`".
+        damage = re.sub(r" - at `\$\.?", ", at `", str(error)).replace("`", "'")
         raise InputError(f"{path}: it is damaged ({damage}); {remedy}", path=path) from error
 
 

@@ -1,4 +1,4 @@
-"""npy files written row by row, whose number of rows is known only at the end."""
+"""npy files that are written row by row."""
 
 import os
 from contextlib import suppress

@@ -1,6 +1,6 @@
-"""Profiles: how text becomes codes, and the fingerprint that tells two ways apart. Imports nothing heavy.
+"""Profiles: how text becomes codes, and the fingerprint that tells two ways apart. Never imports Polars.
 
-A profile is data, not code. The kernel in kernels.py reads a table of 256 codes, one for each UTF-8 byte; what a byte maps to,
+A profile is data, not code. The kernel in encode_kernel.py reads a table of 256 codes, one for each UTF-8 byte; what a byte maps to,
 whether runs of spaces collapse, what is appended and what fills the rest of the row is all written here.
 """
 

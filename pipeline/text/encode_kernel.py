@@ -107,9 +107,8 @@ def encode_fold(
             codes_NL[row, filled] = code
             filled += 1 - (is_space & after_space)
             after_space = is_space
-        if seen >= 0x80 or (
-            filled == length and after_space
-        ):  # Whether a space at the cut stays depends on what follows.
+        # Whether a space at the cut stays depends on what follows.
+        if seen >= 0x80 or (filled == length and after_space):
             filled = _fold_row(data, offsets[row], stop, table, space, letter_i, letter_k, codes_NL[row])
         elif filled:
             filled -= after_space

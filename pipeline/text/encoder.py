@@ -1,4 +1,4 @@
-"""Text in, codes out: the only encoder there is, used by encoding, scoring and drops alike. May be imported by anyone."""
+"""The encoder: text in, codes out. There is only this one, for encoding, scoring and drops alike."""
 
 import numpy as np
 import polars as pl
@@ -7,9 +7,8 @@ import pyarrow as pa
 from pipeline.text.alphabet import Codes, Profile
 from pipeline.text.encode_kernel import Bytes, Hashes, Offsets, encode_bytes, encode_fold, hash_rows
 
-_NO_BYTES = np.frombuffer(
-    b"", np.uint8
-)  # Read-only like Arrow's buffers, so that Numba compiles one version of a kernel.
+# Read-only like Arrow's buffers, so that Numba compiles one version of a kernel.
+_NO_BYTES = np.frombuffer(b"", np.uint8)
 _NO_OFFSETS = np.frombuffer(bytes(8), np.int64)
 
 

@@ -1,4 +1,4 @@
-"""64 bytes as the bits of one word and 4 as a number, for kernels that go in wide steps. May be imported by kernels only.
+"""Bit masks: which of 64 bytes equal a given one, as the bits of one word, for kernels that take 64 bytes a step.
 
 Written in LLVM's own vector operations, so it becomes whatever the machine has (AVX-512, AVX2, SSE2, NEON). Bit i is byte i.
 """

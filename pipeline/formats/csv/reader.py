@@ -1,6 +1,6 @@
 """The CSV reader: goes through the bytes of a source, reads its header, and hands out blocks of records.
 
-The scanner cuts and locates the records; a block makes rows of its own, in any thread or process.
+The scanner cuts and locates the records; a block makes rows of its records, in any thread or process.
 """
 
 import csv

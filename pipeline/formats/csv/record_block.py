@@ -31,15 +31,13 @@ class Field:
 
 
 class RecordBlock:
-    """Consecutive records.
+    """Consecutive records, and all that it takes to cut their fields: it can be pickled, and cut in another process.
 
     Args:
         data: uint8 [bytes], UTF-8 but for malformed records; a read-only view.
         place: Where data begins.
         table: int64 [N, RECORD_FIELDS], as `scan_records` writes it.
         delimiter: The byte between fields.
-
-    It carries all that it takes to cut its fields, so it can be pickled and cut in another process.
 
     Attributes:
         reasons: Records that are not well-formed, by index into table.

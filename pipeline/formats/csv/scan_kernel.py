@@ -1,7 +1,7 @@
 """The record scanner's Numba kernels: an RFC 4180 machine over raw bytes, with recovery for each record. Pure.
 
 Quotes count only at a field's first byte; inside a quoted field a doubled quote is a quote; LF and CRLF end a record; blank physical
-lines are no records. What a record is depends on the bytes alone, never on where a block ends: a record that the block may
+lines are not records. What a record is depends on the bytes alone, never on where a block ends: a record that the block may
 not hold entirely is left for the next call.
 
 There are two walkers. `_scan_clean` takes 64 bytes a step and knows only what is well-formed; what it does not like, it leaves to

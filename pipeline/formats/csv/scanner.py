@@ -46,7 +46,7 @@ class RecordScanner:
         self._block_bytes = block_bytes
         self._encoding = encoding
         self._buffer: Bytes = np.empty(0, np.uint8)
-        self._start = 0  # Of what the buffer holds that was not scanned yet.
+        self._start = 0  # In the buffer: what lies before it was scanned.
         self._ended = False
         self.place = Place(record=0, line=1, offset=0, stored_offset=bom_bytes)
         """Where the next block begins."""
