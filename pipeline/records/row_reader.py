@@ -36,8 +36,6 @@ class ScannedBlock(Protocol):
 class RowReader(Protocol):
     """Reads one source, once."""
 
-    source: Source
-
     def scan(self, start: Place | None = None, end: Place | None = None) -> Generator[ScannedBlock, None, None]:
         """Go through the source's bytes, block by block. Whoever may stop before the end closes the generator, and the source with it.
 

@@ -31,7 +31,7 @@ class CsvReader:
     def __init__(
         self, source: Source, wanted: Wanted, csv_format: CsvFormat, *, block_bytes: int = BLOCK_BYTES
     ) -> None:
-        self.source = source
+        self._source = source
         self._wanted = wanted
         self._format = csv_format
         self._block_bytes = block_bytes
@@ -43,9 +43,9 @@ class CsvReader:
             UsageError: The source cannot be opened.
             InputError: The source is empty, not text, damaged, or lacks a wanted column.
         """
-        with self.source.open() as stored:
+        with self._source.open() as stored:
             text = open_text(
-                stored, self._format.encoding, self.source.path, expected="CSV", delimiter=self._format.delimiter
+                stored, self._format.encoding, self._source.path, expected="CSV", delimiter=self._format.delimiter
             )
             scanner = RecordScanner(
                 text.stream if end is None else LimitedStream(text.stream, end.offset),
@@ -57,7 +57,7 @@ class CsvReader:
             )
             names = tuple(self._format.columns or self._read_header(scanner))
             hint = "" if self._format.columns else "; if the file has no header, name its columns with --columns"
-            self._wanted.require_in(names, self.source.path, hint)
+            self._wanted.require_in(names, self._source.path, hint)
             scanner.num_fields = len(names)
             if start is not None:
                 self._skip_to(scanner, start)
@@ -65,7 +65,7 @@ class CsvReader:
             for records in scanner.blocks():
                 if len(records.table):
                     yield CsvBlock(
-                        source=self.source.name,
+                        source=self._source.name,
                         records=records,
                         names=names,
                         wanted=self._wanted,
@@ -81,13 +81,13 @@ class CsvReader:
     def _skip_to(self, scanner: RecordScanner, start: Place) -> None:
         if not scanner.skip_to(start):
             raise InputError(
-                f"{self.source.path}: it is shorter than it was, expected {start.offset:,} bytes, got {scanner.place.offset:,}; "
+                f"{self._source.path}: it is shorter than it was, expected {start.offset:,} bytes, got {scanner.place.offset:,}; "
                 "it was changed meanwhile, run this again",
-                path=self.source.path,
+                path=self._source.path,
             )
 
     def _empty(self) -> InputError:
-        return InputError(f"{self.source.path}: there is no record in it; expected a CSV", path=self.source.path)
+        return InputError(f"{self._source.path}: there is no record in it; expected a CSV", path=self._source.path)
 
     def _read_header(self, scanner: RecordScanner) -> list[str]:
         block = next((block for block in scanner.blocks(max_records=1) if len(block.table)), None)
@@ -97,16 +97,16 @@ class CsvReader:
         block.check_encoding()
         if block.reasons:
             raise InputError(
-                f"{self.source.path}: the header on line {block.table[0, LINE]} is malformed ({block.reasons[0]}): {raw[:80]!r}; "
+                f"{self._source.path}: the header on line {block.table[0, LINE]} is malformed ({block.reasons[0]}): {raw[:80]!r}; "
                 "mend it, or name the columns with --columns if there is no header",
-                path=self.source.path,
+                path=self._source.path,
             )
         scanner.count_from_here()
         try:
             return next(csv.reader([raw.decode(UTF8)], delimiter=self._format.delimiter, strict=False))
         except csv.Error as error:
             raise InputError(
-                f"{self.source.path}: the header on line {block.table[0, LINE]} cannot be read ({error}): {raw[:80]!r}; "
+                f"{self._source.path}: the header on line {block.table[0, LINE]} cannot be read ({error}): {raw[:80]!r}; "
                 "mend it; lines must end with LF or CRLF",
-                path=self.source.path,
+                path=self._source.path,
             ) from error
