@@ -58,12 +58,7 @@ class FoldedCharCnn:
             fill_table(self._convolutions, self._table)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
-        """Write the probabilities of some rows.
-
-        Args:
-            codes_BL: uint8 [B, L], contiguous, none above the fill code.
-            probabilities_BK: float32 [B, K], contiguous, written.
-        """
+        """See `FoldedNetwork.predict`."""
         if self._table is None:
             predict_by_product(codes_BL, self._fill, self._convolutions, self._linears, probabilities_BK)
         else:

@@ -61,12 +61,7 @@ class FoldedLstm:
         self._batch_rows = min(MAX_BATCH_ROWS, max(1, OUTPUT_BYTES // row_bytes // TILE) * TILE)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
-        """Write the probabilities of some rows.
-
-        Args:
-            codes_BL: uint8 [B, L], contiguous, none above the fill code.
-            probabilities_BK: float32 [B, K], contiguous, written.
-        """
+        """See `FoldedNetwork.predict`."""
         predict_lstm(codes_BL, self._fill, self._weights, self._batch_rows, probabilities_BK)
 
 

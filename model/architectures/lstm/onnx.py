@@ -16,18 +16,7 @@ _WAYS = ("ahead", "back")
 
 
 def lstm_logits(graph: GraphBuilder, model: Model, config: LstmConfig, weights: Weights, codes: str) -> str:
-    """Add the network.
-
-    Args:
-        graph: What it is added to.
-        model: What was trained.
-        config: Its sizes.
-        weights: Its weights; they fit the model.
-        codes: The name of codes uint8 [N, L].
-
-    Returns:
-        The name of logits float32 [N, K].
-    """
+    """Add the network; see `Factory.onnx_logits`."""
     profile = model.profile
     # ONNX Runtime 1.31 dies of an LSTM of no rows, so there is always one of fill alone, which is cut off in the end.
     one = graph.constant(np.full((1, profile.max_length), profile.fill), np.uint8)

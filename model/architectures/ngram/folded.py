@@ -7,8 +7,8 @@ D width of an embedding, K classes.
 
 import numpy as np
 
+from model.architectures.ngram import hashing
 from model.architectures.ngram.config import NgramConfig
-from model.architectures.ngram.hashing import BASE, folded_codes, has_capitals, powers, word_codes
 from model.architectures.ngram.ids_kernel import NgramTables
 from model.architectures.ngram.kernel import fold_classes, predict_ngrams
 from model.architectures.trained import Model, Weights
@@ -27,10 +27,10 @@ def make_tables(config: NgramConfig, profile: Profile, *, vectors: Floats, weigh
         bias: See `NgramTables`.
     """
     return NgramTables(
-        powers=powers(BASE, profile.max_length + 1),
-        word_codes=word_codes(profile),
-        folded_codes=folded_codes(profile),
-        has_capitals=has_capitals(profile),
+        powers=hashing.powers(hashing.BASE, profile.max_length + 1),
+        word_codes=hashing.word_codes(profile),
+        folded_codes=hashing.folded_codes(profile),
+        has_capitals=hashing.has_capitals(profile),
         num_codes=profile.num_codes,
         min_order=config.min_order,
         max_order=min(config.max_order, profile.max_length),
@@ -70,12 +70,7 @@ class FoldedNgram:
         self._tables = make_tables(config, model.profile, vectors=vectors, weight=weight, bias=bias)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
-        """Write the probabilities of some rows.
-
-        Args:
-            codes_BL: uint8 [B, L], contiguous, none above the fill code.
-            probabilities_BK: float32 [B, K], contiguous, written.
-        """
+        """See `FoldedNetwork.predict`."""
         predict_ngrams(codes_BL, self._tables, probabilities_BK)
 
 

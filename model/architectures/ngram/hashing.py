@@ -31,6 +31,11 @@ def powers(base: int, count: int) -> npt.NDArray[np.uint64]:
     return np.array(values, np.uint64)
 
 
+def signed(value: int) -> int:
+    """The int64 with the same lowest 64 bits, for torch and ONNX, whose int64 multiply and add as unsigned words do."""
+    return (value + (1 << 63)) % _WRAP - (1 << 63)
+
+
 def word_codes(profile: Profile) -> npt.NDArray[np.bool_]:
     """Which codes belong to words, bool [256]: letters and digits, and every byte of a character outside ASCII."""
     table = np.zeros(256, np.bool_)

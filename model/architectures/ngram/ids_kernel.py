@@ -10,21 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from model.architectures.ngram.hashing import (
-    CASED_SALT,
-    MULTIPLIER_1,
-    MULTIPLIER_2,
-    PAIR_FACTOR,
-    PAIR_SALT,
-    SALT,
-    WORD_SALT,
-)
+from model.architectures.ngram import hashing
+from model.kernels.product import Floats
 
-Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint64]
 
-_M1, _M2, _SALT, _PAIR = (np.uint64(value) for value in (MULTIPLIER_1, MULTIPLIER_2, SALT, PAIR_FACTOR))
-_WORD_SALT, _PAIR_SALT, _CASED_SALT = np.uint64(WORD_SALT), np.uint64(PAIR_SALT), np.uint64(CASED_SALT)
+_M1, _M2 = np.uint64(hashing.MULTIPLIER_1), np.uint64(hashing.MULTIPLIER_2)
+_SALT, _PAIR = np.uint64(hashing.SALT), np.uint64(hashing.PAIR_FACTOR)
+_WORD_SALT, _PAIR_SALT = np.uint64(hashing.WORD_SALT), np.uint64(hashing.PAIR_SALT)
+_CASED_SALT = np.uint64(hashing.CASED_SALT)
 _ZERO, _ONE, _27, _30, _31 = (np.uint64(value) for value in (0, 1, 27, 30, 31))
 
 
@@ -32,7 +26,7 @@ class NgramTables(NamedTuple):
     """What the kernel reads.
 
     Attributes:
-        powers: uint64 [L + 1], of BASE.
+        powers: uint64 [L + 1], of `BASE`.
         word_codes: bool [256], which codes belong to words.
         folded_codes: uint8 [256], the small letter of each code.
         has_capitals: Whether any code is not its own small letter.

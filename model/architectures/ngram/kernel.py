@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from model.architectures.ngram.ids_kernel import Floats, NgramTables, Words, find_ngrams, make_scratch
+from model.architectures.ngram.ids_kernel import NgramTables, Words, find_ngrams, make_scratch
+from model.kernels.product import Floats
 from model.kernels.softmax import write_softmax
 from model.kernels.vector import LANES, add, load_4, load_8, load_16, store
 

@@ -10,31 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from model.architectures.ngram import hashing
 from model.architectures.ngram.config import NgramConfig
 from model.architectures.ngram.frequencies import document_frequencies
-from model.architectures.ngram.hashing import (
-    BASE,
-    CASED_SALT,
-    INVERSE,
-    MULTIPLIER_1,
-    MULTIPLIER_2,
-    PAIR_FACTOR,
-    PAIR_SALT,
-    SALT,
-    WORD_SALT,
-    folded_codes,
-    has_capitals,
-    powers,
-    word_codes,
-)
 from pipeline.text.alphabet import Codes, Profile
 
 RARITY_POWER = 1.5
-
-
-def _signed(value: int) -> int:
-    """The int64 with the same 64 bits: torch multiplies and adds those just as unsigned words."""
-    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def _shift_right(x: torch.Tensor, bits: int) -> torch.Tensor:
@@ -81,12 +62,12 @@ class Ngram(nn.Module):
         super().__init__()
         self.config = config
         self.profile = profile
-        self.has_capitals = has_capitals(profile)
-        for name, base in (("powers", BASE), ("inverse_powers", INVERSE)):
-            words = torch.from_numpy(powers(base, profile.max_length + 1).view("int64"))
+        self.has_capitals = hashing.has_capitals(profile)
+        for name, base in (("powers", hashing.BASE), ("inverse_powers", hashing.INVERSE)):
+            words = torch.from_numpy(hashing.powers(base, profile.max_length + 1).view("int64"))
             self.register_buffer(name, words, persistent=False)
-        self.register_buffer("word_codes", torch.from_numpy(word_codes(profile)), persistent=False)
-        self.register_buffer("folded_codes", torch.from_numpy(folded_codes(profile)).long(), persistent=False)
+        self.register_buffer("word_codes", torch.from_numpy(hashing.word_codes(profile)), persistent=False)
+        self.register_buffer("folded_codes", torch.from_numpy(hashing.folded_codes(profile)).long(), persistent=False)
         # Made of the training rows, which a training that is resumed has as well; float32 [buckets + 1].
         self.register_buffer("rarity", None, persistent=False)
         width = config.dim or num_classes
@@ -169,23 +150,23 @@ class Ngram(nn.Module):
         start_BL = torch.cummax(torch.where(in_word_BL, 0, position_L + 1), dim=1).values
         ends_BL = in_word_BL & ~nn.functional.pad(in_word_BL[:, 1:], (0, 1))
         word_BL = (prefix_BP[:, 1:] - prefix_BP.gather(1, start_BL)) * self.inverse_powers[start_BL]
-        ids = [self._bucket(word_BL, WORD_SALT, ends_BL)]
+        ids = [self._bucket(word_BL, hashing.WORD_SALT, ends_BL)]
         if self.config.word_order > 1:
             # One after the end of the word before: the last word end before this word's start, 0 where there is none.
             ended_BL = torch.cummax(torch.where(ends_BL, position_L + 1, 0), dim=1).values
             before_BL = nn.functional.pad(ended_BL, (1, 0)).gather(1, start_BL)
             previous_BL = word_BL.gather(1, (before_BL - 1).clamp(min=0))
-            pair_BL = word_BL + previous_BL * _signed(PAIR_FACTOR)
-            ids.append(self._bucket(pair_BL, PAIR_SALT, ends_BL & (before_BL > 0)))
+            pair_BL = word_BL + previous_BL * hashing.signed(hashing.PAIR_FACTOR)
+            ids.append(self._bucket(pair_BL, hashing.PAIR_SALT, ends_BL & (before_BL > 0)))
         if cased_BP is not None:
             written_BL = (cased_BP[:, 1:] - cased_BP.gather(1, start_BL)) * self.inverse_powers[start_BL]
-            ids.append(self._bucket(written_BL, CASED_SALT, ends_BL & (written_BL != word_BL)))
+            ids.append(self._bucket(written_BL, hashing.CASED_SALT, ends_BL & (written_BL != word_BL)))
         return ids
 
     def _bucket(self, hashes: torch.Tensor, salt: int, exists: torch.Tensor) -> torch.Tensor:
         """Mix hashes and take them modulo the number of buckets; `buckets` where no n-gram exists."""
-        x = hashes + _signed(salt * SALT % (1 << 64))
-        x = (x ^ _shift_right(x, 30)) * _signed(MULTIPLIER_1)
-        x = (x ^ _shift_right(x, 27)) * _signed(MULTIPLIER_2)
+        x = hashes + hashing.signed(salt * hashing.SALT)
+        x = (x ^ _shift_right(x, 30)) * hashing.signed(hashing.MULTIPLIER_1)
+        x = (x ^ _shift_right(x, 27)) * hashing.signed(hashing.MULTIPLIER_2)
         x = _shift_right(x ^ _shift_right(x, 31), 1)  # 63 bits: never negative
         return torch.where(exists, x % self.config.buckets, self.config.buckets)

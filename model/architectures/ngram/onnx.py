@@ -9,39 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
+from model.architectures.ngram import hashing
 from model.architectures.ngram.config import NgramConfig
-from model.architectures.ngram.hashing import (
-    BASE,
-    CASED_SALT,
-    INVERSE,
-    MULTIPLIER_1,
-    MULTIPLIER_2,
-    PAIR_FACTOR,
-    PAIR_SALT,
-    SALT,
-    WORD_SALT,
-    folded_codes,
-    has_capitals,
-    powers,
-    word_codes,
-)
 from model.architectures.onnx_graph import GraphBuilder
 from model.architectures.trained import Model, Weights
 
 
 def ngram_logits(graph: GraphBuilder, model: Model, config: NgramConfig, weights: Weights, codes: str) -> str:
-    """Add the network.
-
-    Args:
-        graph: What it is added to.
-        model: What was trained.
-        config: Its sizes.
-        weights: Its weights; they fit the model.
-        codes: The name of codes uint8 [N, L].
-
-    Returns:
-        The name of logits float32 [N, K].
-    """
+    """Add the network; see `Factory.onnx_logits`."""
     hashes, exists, weight_M = _Hashes(graph, model, config, codes).all()
     ids = graph.add("Where", exists, _bucket(graph, hashes, config.buckets), graph.constant(config.buckets, np.int64))
     table, weight = weights["bag.weight"].copy(), weights.get("linear.weight")
@@ -71,15 +46,17 @@ class _Hashes:
         self._config = config
         self._length = length = model.profile.max_length
         self._indices = graph.cast(codes, TensorProto.INT32)
-        self._inverse_powers = graph.weight("inverse_powers", powers(INVERSE, length + 1).view(np.int64))
+        self._inverse_powers = graph.weight(
+            "inverse_powers", hashing.powers(hashing.INVERSE, length + 1).view(np.int64)
+        )
         self._inside = self._look_up("inside", np.arange(256) != model.profile.fill)
-        self._in_word = self._look_up("word_codes", word_codes(model.profile))
-        self._powers = graph.weight("powers", powers(BASE, length).view(np.int64))
+        self._in_word = self._look_up("word_codes", hashing.word_codes(model.profile))
+        self._powers = graph.weight("powers", hashing.powers(hashing.BASE, length).view(np.int64))
         written = graph.cast(codes, TensorProto.INT64)
         self._written_prefix = self._prefix = self._sums_before(written)
-        self._has_capitals = has_capitals(model.profile)
+        self._has_capitals = hashing.has_capitals(model.profile)
         if self._has_capitals:
-            folded = graph.weight("folded_codes", folded_codes(model.profile).astype(np.int64))
+            folded = graph.weight("folded_codes", hashing.folded_codes(model.profile).astype(np.int64))
             self._prefix = self._sums_before(graph.add("Gather", folded, self._indices))
 
     def _sums_before(self, codes: str) -> str:
@@ -129,7 +106,7 @@ class _Hashes:
         next_in_word = graph.pad(graph.cut(self._in_word, 1, length), 0, 1, graph.constant(0, np.bool_))
         ends = graph.add("And", self._in_word, graph.add("Not", next_in_word))
         word = self._hash_from(self._prefix, start)
-        pairs = [(self._salted(word, WORD_SALT), ends)]
+        pairs = [(self._salted(word, hashing.WORD_SALT), ends)]
         if self._config.word_order > 1:
             # One after the end of the word before: the last word end before this word's start, 0 where there is none.
             ended = self._running_max(graph.add("Where", ends, one_up, zero))
@@ -137,13 +114,15 @@ class _Hashes:
             # [N, L + 1]: shifted by one, so that 0 may stand for no word.
             words = graph.pad(word, 1, 0, graph.constant(0, np.int64))
             previous = graph.add("GatherElements", words, before, axis=1)
-            pair = graph.add("Add", word, graph.add("Mul", previous, graph.constant(_signed(PAIR_FACTOR), np.int64)))
+            pair = graph.add(
+                "Add", word, graph.add("Mul", previous, graph.constant(hashing.signed(hashing.PAIR_FACTOR), np.int64))
+            )
             exists = graph.add("And", ends, graph.add("Greater", before, zero))
-            pairs.append((self._salted(pair, PAIR_SALT), exists))
+            pairs.append((self._salted(pair, hashing.PAIR_SALT), exists))
         if self._has_capitals:
             written = self._hash_from(self._written_prefix, start)
             differs = graph.add("Not", graph.add("Equal", written, word))
-            pairs.append((self._salted(written, CASED_SALT), graph.add("And", ends, differs)))
+            pairs.append((self._salted(written, hashing.CASED_SALT), graph.add("And", ends, differs)))
         return pairs
 
     def _hash_from(self, prefix: str, start: str) -> str:
@@ -164,15 +143,15 @@ class _Hashes:
         return x
 
     def _salted(self, hashes: str, salt: int) -> str:
-        return self._graph.add("Add", hashes, self._graph.constant(_signed(salt * SALT), np.int64))
+        return self._graph.add("Add", hashes, self._graph.constant(hashing.signed(salt * hashing.SALT), np.int64))
 
 
 def _bucket(graph: GraphBuilder, hashes: str, buckets: int) -> str:
     """Mix hashes and take them modulo the number of buckets."""
     x = graph.cast(hashes, TensorProto.UINT64)
-    for bits, factor in ((30, MULTIPLIER_1), (27, MULTIPLIER_2)):
+    for bits, factor in ((30, hashing.MULTIPLIER_1), (27, hashing.MULTIPLIER_2)):
         x = graph.cast(_fold_right(graph, x, bits), TensorProto.INT64)
-        x = graph.cast(graph.add("Mul", x, graph.constant(_signed(factor), np.int64)), TensorProto.UINT64)
+        x = graph.cast(graph.add("Mul", x, graph.constant(hashing.signed(factor), np.int64)), TensorProto.UINT64)
     x = _shift_right(graph, _fold_right(graph, x, 31), 1)  # 63 bits: never negative
     if buckets & (buckets - 1) == 0:
         x = graph.add("BitwiseAnd", x, graph.constant(buckets - 1, np.uint64))  # The same, without a division.
@@ -186,8 +165,3 @@ def _fold_right(graph: GraphBuilder, x: str, bits: int) -> str:
 
 def _shift_right(graph: GraphBuilder, x: str, bits: int) -> str:
     return graph.add("BitShift", x, graph.constant(bits, np.uint64), direction="RIGHT")
-
-
-def _signed(value: int) -> int:
-    """The int64 with the same lowest 64 bits."""
-    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
