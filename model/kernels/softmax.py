@@ -1,10 +1,11 @@
 """Softmax of one row, the end of every network, in Numba. Pure."""
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-Floats = npt.NDArray[np.float32]
+from model.kernels.length import Integers
+from model.kernels.product import TILE, Floats, multiply_tile
+from model.kernels.vector import LANES
 
 
 @njit(nogil=True, cache=True)
@@ -25,3 +26,30 @@ def write_softmax(logits: Floats, probabilities_K: Floats) -> None:
         total += probabilities_K[index]
     for index in range(num_classes):
         probabilities_K[index] /= total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def write_linear_softmax(
+    features: Floats, width: int, inner: int, packed: Floats, bias: Floats, rows: Integers, probabilities_NK: Floats
+) -> None:
+    """A linear layer and softmax for a batch of rows.
+
+    Args:
+        features: float32, flat, a row of the batch after the other, room for whole tiles.
+        width: From row to row.
+        inner: How many features count.
+        packed: float32 [panels, inner, 16]; see `pack`.
+        bias: float32 [K, filled up].
+        rows: int64 [rows], where in the probabilities each of the batch goes.
+        probabilities_NK: float32 [N, K], written.
+    """
+    classes = bias.shape[0]
+    logits, ones = np.empty(TILE * classes, np.float32), np.ones(TILE, np.float32)
+    for tile in range(0, len(rows), TILE):
+        for index in range(TILE):
+            logits[index * classes : (index + 1) * classes] = bias
+        for panel in range(classes // LANES):
+            at, to = panel * inner * LANES, panel * LANES
+            multiply_tile(features, tile * width, width, inner, packed, at, ones, logits, to, classes)
+        for index in range(min(TILE, len(rows) - tile)):
+            write_softmax(logits[index * classes :], probabilities_NK[rows[tile + index]])

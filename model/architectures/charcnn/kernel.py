@@ -14,7 +14,7 @@ from numba import njit
 from model.architectures.charcnn.norm import NORM_EPSILON
 from model.kernels.length import Integers, longest_first
 from model.kernels.product import TILE, Floats, multiply_tile
-from model.kernels.softmax import write_softmax
+from model.kernels.softmax import write_linear_softmax
 from model.kernels.vector import (
     LANES,
     add,
@@ -188,20 +188,10 @@ def _add_position(
 @njit(nogil=True, cache=True, error_model="numpy")
 def _write_probabilities(hidden: Floats, rows: Integers, linears: Linears, probabilities_NK: Floats) -> None:
     """ReLU, linear_2 and softmax for a batch."""
-    width, classes = linears.start.shape[1], linears.bias.shape[0]
     for step in range(0, hidden.shape[0], LANES):
         store(hidden, step, positive_part(load_16(hidden, step)))
-    logits, ones = np.empty(TILE * classes, np.float32), np.ones(TILE, np.float32)
-    for tile in range(0, len(rows), TILE):
-        for index in range(TILE):
-            logits[index * classes : (index + 1) * classes] = linears.bias
-        for panel in range(classes // LANES):
-            at = panel * linears.hidden * LANES
-            multiply_tile(
-                hidden, tile * width, width, linears.hidden, linears.linear_2, at, ones, logits, panel * LANES, classes
-            )
-        for index in range(min(TILE, len(rows) - tile)):
-            write_softmax(logits[index * classes :], probabilities_NK[rows[tile + index]])
+    width = linears.start.shape[1]
+    write_linear_softmax(hidden, width, linears.hidden, linears.linear_2, linears.bias, rows, probabilities_NK)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -16,7 +16,7 @@ from numba import njit
 from model.architectures.lstm.gate_kernel import hyperbolic_tangent, logistic
 from model.kernels.length import Integers, longest_first
 from model.kernels.product import TILE, Floats, multiply_tile
-from model.kernels.softmax import write_softmax
+from model.kernels.softmax import write_linear_softmax
 from model.kernels.vector import LANES, add, larger, load_16, multiply, multiply_add, spread, store
 
 GATES = 4 * LANES
@@ -220,19 +220,5 @@ def predict_lstm(
             for step in range(0, 2 * width, LANES):
                 at = index * 4 * width + step
                 store(pooled, at, multiply(load_16(pooled, at), share))
-        _write_probabilities(pooled, rows, weights, probabilities_NK)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _write_probabilities(pooled: Floats, rows: Integers, weights: LstmWeights, probabilities_NK: Floats) -> None:
-    """The linear layer and softmax for a batch."""
-    inner, classes = weights.linear.shape[1], weights.bias.shape[0]
-    logits, ones = np.empty(TILE * classes, np.float32), np.ones(TILE, np.float32)
-    for tile in range(0, len(rows), TILE):
-        for index in range(TILE):
-            _copy(weights.bias, 0, logits, index * classes, classes)
-        for panel in range(classes // LANES):
-            at, to = panel * inner * LANES, panel * LANES
-            multiply_tile(pooled, tile * inner, inner, inner, weights.linear, at, ones, logits, to, classes)
-        for index in range(min(TILE, len(rows) - tile)):
-            write_softmax(logits[index * classes :], probabilities_NK[rows[tile + index]])
+        inner = weights.linear.shape[1]
+        write_linear_softmax(pooled, inner, inner, weights.linear, weights.bias, rows, probabilities_NK)
