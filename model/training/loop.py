@@ -103,17 +103,8 @@ class Training:
         self.num_batches = len(dataset)
         self._schedule = make_schedule(config, self._optimizer, config.epochs * self.num_batches)
         weights = balanced_weights(folder, manifest) if config.class_weights == "balanced" else None
-        self._step = TrainStep(
-            self.network,
-            self._optimizer,
-            self._schedule,
-            device,
-            precision=config.precision,
-            compiled=config.compile,
-            label_smoothing=config.label_smoothing,
-            class_weights_K=None if weights is None else torch.from_numpy(weights).to(device),
-            clip_norm=config.clip_norm,
-        )
+        weights_K = None if weights is None else torch.from_numpy(weights).to(device)
+        self._step = TrainStep(self.network, self._optimizer, self._schedule, device, config, weights_K)
         self._history: list[dict[str, Any]] = []
         self._best: dict[str, torch.Tensor] = {}  # The best epoch's weights, where they are kept.
         self._sums = EpochSums(device)
