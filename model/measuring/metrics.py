@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from model.engines.predictor import BATCH_ROWS
+from model.engines.torch_predictor import BATCH_ROWS
 from pipeline.batches.gather import ShardRows
 from pipeline.batches.order import Rows
 from pipeline.batches.shard_dataset import Batch

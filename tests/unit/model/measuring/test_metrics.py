@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from model.engines.predictor import BATCH_ROWS
+from model.engines.torch_predictor import BATCH_ROWS
 from model.measuring.metrics import evaluate, predict_logits
 from pipeline.batches.gather import ShardRows
 from tests.building import numbered_dataset
