@@ -35,7 +35,7 @@ class FoldedNetwork(Protocol):
 
 
 @runtime_checkable
-class Prepared(Protocol):
+class PreparedNetwork(Protocol):
     """A network that looks at the training rows before its first step, and is turned into what predicts after its last."""
 
     def prepare(self, blocks: "Iterable[Codes]") -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from model.architectures.trained import Probabilities
-from model.engines.shrinking_blocks import HalvingBlocks
+from model.engines.shrinking_blocks import ShrinkingBlocks
 from pipeline.batches.prefetch import DeviceFeed
 from pipeline.text.alphabet import Codes
 
@@ -61,7 +61,7 @@ class BlockForward:
         self._device = device
         self._temperature = temperature
         self._num_classes = num_classes
-        self.blocks = HalvingBlocks(block_rows, torch.cuda.empty_cache if device.type == "cuda" else lambda: None)
+        self.blocks = ShrinkingBlocks(block_rows, torch.cuda.empty_cache if device.type == "cuda" else lambda: None)
         self._feed: DeviceFeed[tuple[torch.Tensor]] = DeviceFeed(device)
         self._buffers: list[torch.Tensor | None] = [None] * _RETURNING
         self._turn = 0

@@ -10,7 +10,7 @@ Work = Callable[[int, int], Iterator[int]]
 """(first row, rows a block) to the row that all is done before, again after each block, in order."""
 
 
-class HalvingBlocks:
+class ShrinkingBlocks:
     """Runs work that may run out of the device's memory.
 
     Args:

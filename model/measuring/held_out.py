@@ -54,7 +54,7 @@ def choose_rows(manifest: Manifest) -> Rows:
     return spaced_rows(manifest.num_rows(VALID), max(1, MAX_LOGITS // len(manifest.labels)))
 
 
-def measure(
+def make_evaluation(
     folder: Path,
     manifest: Manifest,
     held_out: HeldOut,

@@ -10,7 +10,7 @@ from pipeline.text.alphabet import Profile
 
 
 @torch.inference_mode()
-def summarise(network: nn.Module, profile: Profile) -> list[Layer]:
+def list_layers(network: nn.Module, profile: Profile) -> list[Layer]:
     """Run a network on a row of the fill code and note what each of its modules gives.
 
     Takes no random number and leaves the network's mode as it was, so a training goes on as if nothing had been asked.

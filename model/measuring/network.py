@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from model.measuring.baseline import measure_baseline
-from model.measuring.held_out import HeldOut, choose_rows, measure
-from model.measuring.layers import summarise
-from model.measuring.metrics import predict_logits
+from model.measuring.forward import predict_logits
+from model.measuring.held_out import HeldOut, choose_rows, make_evaluation
+from model.measuring.layers import list_layers
 from model.runs.evaluation import RunEvaluation
 from pipeline.batches.gather import ShardRows
 from pipeline.dataset.manifest import VALID, Manifest
@@ -48,11 +48,11 @@ def measure_network(
         baseline = outcome.baseline
         if outcome.remark:
             note(outcome.remark)
-    return measure(
+    return make_evaluation(
         folder,
         manifest,
         HeldOut(rows=chosen, logits=logits_NK, label_ids=label_ids_N),
         find_seen(folder, manifest, num_threads=num_threads),
         baseline=baseline,
-        layers=summarise(network, manifest.profile),
+        layers=list_layers(network, manifest.profile),
     )

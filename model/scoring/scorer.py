@@ -35,7 +35,7 @@ PART_BYTES = 128 << 20  # What a kill can cost of a large drop, in text.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class WrittenScores:
     """Scores that are complete and durable, but not published.
 
     Attributes:
@@ -114,7 +114,7 @@ class Scorer:
         with staging(target) as stage:
             return self.publish(self.write(source, PartFolder(stage), on_block), source.path, target)
 
-    def publish(self, written: Written, where: str, target: Path) -> ScoreReport:
+    def publish(self, written: WrittenScores, where: str, target: Path) -> ScoreReport:
         """Move scores and quarantine to their places, the scores last.
 
         Args:
@@ -150,7 +150,7 @@ class Scorer:
         folder: PartFolder,
         on_block: Callable[[ScoreReport], None],
         journal: PartJournal | None = None,
-    ) -> Written:
+    ) -> WrittenScores:
         """Score a source into files that nobody else sees yet.
 
         Args:
@@ -187,7 +187,7 @@ class Scorer:
             if finished:
                 finished.append(output.finish(None))
                 output = self._assemble(finished, folder)
-            written = Written(report=report, scores=output.scores_path, quarantine=output.close(metadata))
+            written = WrittenScores(report=report, scores=output.scores_path, quarantine=output.close(metadata))
         except BaseException:
             output.abandon()
             raise

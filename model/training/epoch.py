@@ -90,7 +90,7 @@ class EpochSums:
         self._seconds_before = state["seconds"]
 
 
-def first_not_finite(network: nn.Module, optimizer: Optimizer) -> str | None:
+def find_not_finite(network: nn.Module, optimizer: Optimizer) -> str | None:
     """Name what of a training holds a nan or an infinity; None where nothing does. Waits for the device.
 
     A loss can stay finite beside it: n-grams that no row has are not asked for, and what an optimiser remembers as infinite lets a

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from model.architectures.factory import Prepared
+from model.architectures.factory import PreparedNetwork
 from model.architectures.registry import build_network
-from model.measuring.metrics import evaluate
+from model.measuring.forward import loss_and_accuracy
 from model.runs.best_epoch import best_epoch, is_out_of_patience
 from model.runs.folder import CHECKPOINT
 from model.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from model.training.choices import DEFAULT_BEST_BY
 from model.training.class_weights import balanced_weights
-from model.training.epoch import EpochSums, first_not_finite
+from model.training.epoch import EpochSums, find_not_finite
 from model.training.initialisation import initialise
 from model.training.optim import make_optimizer, make_schedule
 from model.training.recipe import TrainConfig, require_same_config
@@ -95,7 +95,7 @@ class Training:
         self.network = build_network(config.architecture(len(manifest.labels)), manifest.profile, len(manifest.labels))
         initialise(self.network, config.init)
         self.network.to(device)
-        if isinstance(self.network, Prepared):
+        if isinstance(self.network, PreparedNetwork):
             self.network.prepare(
                 open_codes(folder, shard).view(np.ndarray) for shard in manifest.shards if shard.split == TRAIN
             )
@@ -153,7 +153,7 @@ class Training:
         if self._config.keep_best and epoch != best:
             self.network.load_state_dict(self._best)
             epoch = best
-        if isinstance(self.network, Prepared):
+        if isinstance(self.network, PreparedNetwork):
             self.network.finish()
         return Trained(network=self.network.eval(), history=self._history, epoch=epoch, best_epoch=best)
 
@@ -180,14 +180,10 @@ class Training:
                 self._save()
         self._require_finite()
         line = {"epoch": epoch, **sums.metrics(), "lr": self._schedule.get_last_lr()[0]}
-        evaluation = evaluate(self.network, self._valid)
-        if not math.isfinite(evaluation.loss):
-            raise self._not_finite(self.num_batches, f"the loss on held-out rows is {evaluation.loss}")
-        line |= {
-            "valid_loss": evaluation.loss,
-            "valid_accuracy": evaluation.accuracy,
-            "seconds": round(sums.seconds(), 3),
-        }
+        valid = loss_and_accuracy(self.network, self._valid)
+        if not math.isfinite(valid.loss):
+            raise self._not_finite(self.num_batches, f"the loss on held-out rows is {valid.loss}")
+        line |= {"valid_loss": valid.loss, "valid_accuracy": valid.accuracy, "seconds": round(sums.seconds(), 3)}
         self._history.append(line)
         self._sums = EpochSums(self._device)
         if self._config.keep_best and best_epoch(self._history, self._best_by) == epoch:
@@ -202,7 +198,7 @@ class Training:
     def _require_finite(self) -> None:
         """Asked where the device is waited for anyway, and before every checkpoint, so that none holds a training beyond repair."""
         self._require_finite_loss()
-        if broken := first_not_finite(self.network, self._optimizer):
+        if broken := find_not_finite(self.network, self._optimizer):
             raise self._not_finite(self._train.dataset.delivered or self.num_batches, f"{broken} are not finite")
 
     def _require_finite_loss(self) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from model.engines.device import choose_device
 from model.engines.predictor import Device
-from model.measuring.layers import summarise
+from model.measuring.layers import list_layers
 from model.measuring.network import measure_network
 from model.runs.evaluation import Layer, RunEvaluation
 from model.runs.folder import CHECKPOINT, CONFIG_TOML, METRICS_JSONL, require_free_run
@@ -138,7 +138,7 @@ def train(
         resumed = _begin(training, config, options)
         with meters("train", config.epochs * training.num_batches) as meter:
             _say_start(meter, manifest, config, training, device, amiss)
-            say_layers(meter, summarise(training.network, manifest.profile))
+            say_layers(meter, list_layers(training.network, manifest.profile))
             trained = training.run(meter.update, _epoch_writer(options.out, meter))
             if len(trained.history) < config.epochs:
                 meter.note("out of patience", epochs=len(trained.history), best_epoch=trained.best_epoch + 1)

@@ -80,7 +80,7 @@ class Ngram(nn.Module):
             nn.init.zeros_(self.linear.bias)
 
     def prepare(self, blocks: Iterable[Codes]) -> None:
-        """See `Prepared`: how rare every bucket is."""
+        """See `PreparedNetwork`: how rare every bucket is."""
         counts, num_rows = document_frequencies(self.config, self.profile, blocks)
         rarity = (np.log((1 + num_rows) / (1 + counts)) + 1) ** RARITY_POWER
         # Of mean square one over all n-grams of all rows. A row of numbers that a linear layer mixes moves the logits by the sum of what
@@ -91,7 +91,7 @@ class Ngram(nn.Module):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """See `Prepared`."""
+        """See `PreparedNetwork`."""
         if self.rarity is not None:
             self.bag.weight *= self.rarity[:, None]
             self.rarity = None
