@@ -79,13 +79,13 @@ class TrainJobConfig:
     common: CommonConfig = field(default_factory=CommonConfig)
 
     def choices(self) -> dict[str, Any]:
-        """What was chosen beside the recipe, by name; a flag that nothing takes is refused when these meet the recipe."""
+        """The flags that take the place of the recipe's values, by name; `resolve` refuses any that is not a field of `TrainConfig`."""
         groups = (self, self.optimizing, self.scheduling, self.regularising)
         given = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}
         return {name: value for name, value in given.items() if value is not None and name not in _NO_CHOICES}
 
     def options(self) -> "TrainOptions":
-        """Where the training happens.
+        """Where the training happens, and what it may cost.
 
         Raises:
             UsageError: A flag makes no sense.
@@ -108,14 +108,14 @@ _NO_CHOICES = frozenset(
     {"dataset", "_", "out", "recipe", "baseline", "device", "num_workers", "checkpoint_seconds", "resume"}
     | {"optimizing", "scheduling", "regularising", "common"}
 )
-"""Fields that do not change the weights, or are no flags themselves. Any other must be a field of `TrainConfig`."""
+"""Fields that do not change the weights or are not flags themselves; any other must be a field of `TrainConfig`."""
 
 
 def run(config: TrainJobConfig) -> dict[str, Any]:
-    """Train.
+    """Train a run, and report.
 
     Raises:
-        CharmillError: No model was published; a checkpoint may be there to go on from.
+        CharmillError: No model was published; there may be a checkpoint to go on from.
     """
     _require_packages()
     from jobs.cli.console import metered

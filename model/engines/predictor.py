@@ -1,4 +1,4 @@
-"""Predictors: codes in, probabilities out, whatever computes them. Chooses an engine without importing torch unless it is wanted."""
+"""The predictor, which is what every engine is: codes in, probabilities out."""
 
 from typing import Literal, Protocol
 
@@ -10,7 +10,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 class Predictor(Protocol):
-    """Computes probabilities."""
+    """Computes probabilities with one loaded model."""
 
     name: str
     """The engine and its device, as in ``torch on cpu``."""

@@ -17,13 +17,13 @@ BATCH_ROWS = 1024  # Fixed, see `_full_batch`.
 
 
 class TorchPredictor:
-    """Runs a trained network; several threads take turns.
+    """Predicts with the network in torch; several threads take turns.
 
     Args:
-        model: What to build.
-        weights: Its weights.
-        device: Where.
-        num_threads: On the CPU.
+        model: What was trained.
+        weights: The model's.
+        device: Where it runs.
+        num_threads: Threads of torch on the CPU.
 
     Raises:
         InputError: The weights do not fit the architecture.
@@ -75,11 +75,11 @@ class TorchPredictor:
 
 
 def _full_batch(codes_BL: Codes, fill: int) -> Codes:
-    """Add rows of the fill code until there are `BATCH_ROWS`.
+    """Fill a batch up to `BATCH_ROWS` rows with rows of the fill code.
 
     A matrix product rounds differently in batches of different shapes, and on some machines from row to row of a batch. With one shape for
-    all, a row's probabilities at some place of a batch are the same to the last bit whatever rows are beside it; the scorer begins its
-    batches at places that depend on the source alone.
+    all, a row's probabilities at the same place of a batch are the same to the last bit, whatever rows are beside it. The scorer begins
+    its batches at places that depend on the source alone.
 
     Returns:
         uint8 [`BATCH_ROWS`, L]; codes_BL itself where it is full.

@@ -1,4 +1,4 @@
-"""Softmax of one row, the end of every network, in Numba. Pure."""
+"""Softmax, the end of every network, in Numba: of one row of logits, or behind a linear layer for a batch."""
 
 import numpy as np
 from numba import njit
@@ -10,7 +10,7 @@ from model.kernels.vector import LANES
 
 @njit(nogil=True, cache=True)
 def write_softmax(logits: Floats, probabilities_K: Floats) -> None:
-    """Turn logits into probabilities.
+    """Turn a row's logits into probabilities.
 
     Args:
         logits: float32 [K or more].
@@ -32,15 +32,15 @@ def write_softmax(logits: Floats, probabilities_K: Floats) -> None:
 def write_linear_softmax(
     features: Floats, width: int, inner: int, packed: Floats, bias: Floats, rows: Integers, probabilities_NK: Floats
 ) -> None:
-    """A linear layer and softmax for a batch of rows.
+    """Run a linear layer and softmax on a batch.
 
     Args:
-        features: float32, flat, a row of the batch after the other, room for whole tiles.
-        width: From row to row.
-        inner: How many features count.
+        features: float32, flat, row after row, with room for whole tiles.
+        width: Distance from row to row.
+        inner: Features of a row, at most `width`.
         packed: float32 [panels, inner, 16]; see `pack`.
-        bias: float32 [K, filled up].
-        rows: int64 [rows], where in the probabilities each of the batch goes.
+        bias: float32 [K], filled up to whole vectors.
+        rows: int64 [B], the row of `probabilities_NK` that each row of the batch goes to.
         probabilities_NK: float32 [N, K], written.
     """
     classes = bias.shape[0]

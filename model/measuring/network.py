@@ -1,4 +1,4 @@
-"""Measures a trained network on the held-out rows. Needs torch."""
+"""The measuring of a trained network: its logits on the held-out rows, a baseline beside them, an evaluation made of both. Needs torch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,8 +34,8 @@ def measure_network(
         network: On the device; put into evaluation mode and left there.
         device: Where to compute.
         with_baseline: Whether to train the baseline.
-        num_threads: To look for duplicates with.
-        note: Told what a person should know of the figures: a text, and values by name.
+        num_threads: Threads to look for duplicates with.
+        note: Told what a reader of the figures should know: a text, and values by name.
     """
     chosen, num_valid = choose_rows(manifest), manifest.num_rows(VALID)
     if len(chosen) < num_valid:

@@ -1,4 +1,4 @@
-"""The training loop, from the first batch to the last, resumable after any of them. Needs torch."""
+"""The training loop: from the first batch to the last, resumable after any of them. Needs torch."""
 
 import math
 import time
@@ -34,10 +34,10 @@ from pipeline.text.alphabet import require_same_profile
 EVALUATION_BATCH = 1024
 
 OnStep = Callable[[int, Callable[[], Mapping[str, float | str]]], None]
-"""Told after each step of the batches done, and how to ask for figures to show."""
+"""Told after each step how many batches are done, with a function that makes the figures to show."""
 
 OnEpoch = Callable[[dict[str, Any]], None]
-"""Told of each epoch's line of metrics."""
+"""Told each epoch's line of metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Trained:
     Attributes:
         network: In evaluation mode.
         history: A line of metrics for each epoch.
-        epoch: The one, from 0, whose weights the network has: the last one, or the best one where that is kept.
-        best_epoch: The best one on the held-out rows, whether it is kept or not; by accuracy where nothing else was said.
+        epoch: The epoch, from 0, whose weights the network has: the last one, or the best one if that is kept.
+        best_epoch: The best epoch on the held-out rows, kept or not; by accuracy unless the configuration says otherwise.
     """
 
     network: nn.Module
@@ -67,7 +67,7 @@ class Training:
         run: The run's folder, for checkpoints.
         device: Where to train.
         num_workers: Reader processes.
-        checkpoint_seconds: Write a checkpoint when the last one is older than this, and at each epoch's end.
+        checkpoint_seconds: Write a checkpoint when the last one is older than this; one is also written after each epoch.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class Training:
 
     @property
     def batches_done(self) -> int:
-        """Batches of the whole training that lie behind."""
+        """How many batches of the whole training are done."""
         return self._train.dataset.epoch * self.num_batches + self._train.dataset.delivered
 
     def resume(self) -> bool:
-        """Go on from the run's checkpoint; returns whether there is one.
+        """Go on from the run's checkpoint, if there is one; returns whether there is.
 
         Raises:
-            MismatchError: The checkpoint is of another configuration or dataset; names what differs.
+            MismatchError: The checkpoint has another configuration, profile or dataset; names what differs.
             InputError: The checkpoint is damaged.
         """
         if not self._checkpoint.exists():
@@ -142,8 +142,8 @@ class Training:
         """Train to the end.
 
         Raises:
-            InputError: A loss or a weight is no longer finite; says in which batch.
-            MissingError: The network is to be compiled and cannot be.
+            InputError: A loss or a weight is no longer finite; names the batch.
+            MissingError: The network should be compiled and cannot be.
         """
         for line in self._history:
             on_epoch(line)
@@ -172,7 +172,7 @@ class Training:
         for codes_BL, label_ids_B in self._train:
             loss, logits_BK = self._step(codes_BL, label_ids_B)
             sums.add(loss, logits_BK, label_ids_B)
-            if self._device.type == "cpu":  # Where looking does not wait for a device.
+            if self._device.type == "cpu":  # Here looking does not wait for a device.
                 self._require_finite_loss()
             on_step(self.batches_done, self._figures)
             if time.monotonic() - self._checkpointed >= self._checkpoint_seconds:
@@ -196,13 +196,13 @@ class Training:
         return {"epoch": f"{self._train.dataset.epoch + 1}/{self._config.epochs}"} | self._sums.figures()
 
     def _require_finite(self) -> None:
-        """Asked where the device is waited for anyway, and before every checkpoint, so that none holds a training beyond repair."""
+        """Check where the device is waited for anyway, and before each checkpoint, so that none holds a training beyond repair."""
         self._require_finite_loss()
         if broken := find_not_finite(self.network, self._optimizer):
             raise self._not_finite(self._train.dataset.delivered or self.num_batches, f"{broken} are not finite")
 
     def _require_finite_loss(self) -> None:
-        if found := self._sums.first_not_finite():
+        if found := self._sums.first_not_finite_batch():
             batch, loss = found
             raise self._not_finite(batch, f"the loss is {loss}")
 

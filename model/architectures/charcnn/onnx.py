@@ -1,4 +1,4 @@
-"""The `charcnn` network in ONNX operators. Follows charcnn.py; folds the one-hot rows into tables as folded.py does. Needs onnx.
+"""The `charcnn` network in ONNX operators; like `folded.py`, it looks codes up in tables instead of one-hot rows. Needs onnx.
 
 N rows, L max_length, C channels, K classes.
 """

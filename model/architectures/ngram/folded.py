@@ -1,8 +1,8 @@
-"""What of the `ngram` network can be computed before any text is there. Feeds ngram_kernel.py. Needs no torch.
+"""The `ngram` network folded for scoring without torch: what can be computed before any text arrives is computed once, on loading.
 
-The classifier is linear in the embeddings, so with no more classes than an embedding has numbers each embedding is replaced by the
-logits that it adds: for 4 classes a quarter of the bytes, and looking them up is nearly all there is to do.
-D width of an embedding, K classes.
+The classifier is linear in the embeddings, so where there are no more classes than numbers in an embedding, each embedding is replaced by
+the logits that it adds: for 4 classes a quarter of the bytes, and looking them up is nearly all the work. `kernel.py` runs on what is made
+here. D width of an embedding, K classes.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from pipeline.text.alphabet import Codes, Profile
 
 
 def make_tables(config: NgramConfig, profile: Profile, *, vectors: Floats, weight: Floats, bias: Floats) -> NgramTables:
-    """What the kernel reads.
+    """Make the tables that the kernel reads.
 
     Args:
         config: Sizes.
@@ -44,12 +44,12 @@ def make_tables(config: NgramConfig, profile: Profile, *, vectors: Floats, weigh
 
 
 class FoldedNgram:
-    """The network, ready to predict.
+    """The network, ready to predict without torch.
 
     Args:
         model: What was trained.
         config: Its sizes.
-        weights: Its weights, fitting.
+        weights: The model's; they fit.
     """
 
     def __init__(self, model: Model, config: NgramConfig, weights: Weights) -> None:
@@ -75,5 +75,5 @@ class FoldedNgram:
 
 
 def _width(size: int) -> int:
-    """4, 8 or a multiple of 16."""
+    """A width that the kernel has vectors for: 4, 8 or a multiple of 16."""
     return 4 if size <= 4 else 8 if size <= 8 else padded(size)

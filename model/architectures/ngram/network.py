@@ -1,6 +1,6 @@
-"""The `ngram` network: hashed character n-grams and words, embedded, summed, classified. B batch, L max_length, K classes. Needs torch.
+"""The `ngram` network in torch: hashed character n-grams and words, embedded, summed, classified. B batch, L max_length, K classes.
 
-The bag of hashed n-grams is fastText's (Joulin et al., "Bag of Tricks for Efficient Text Classification", 2016); words are told from
+The bag of hashed n-grams is fastText's (Joulin et al., "Bag of Tricks for Efficient Text Classification", 2016); words are found in
 the codes.
 """
 
@@ -24,7 +24,7 @@ def _shift_right(x: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 class Offset(nn.Module):
-    """Adds a number to each class: what a linear layer leaves to do where the table has logits.
+    """A bias for each class: what is left of the linear layer where the table holds logits.
 
     Args:
         num_classes: K.
@@ -42,8 +42,8 @@ class Offset(nn.Module):
 class Ngram(nn.Module):
     """Codes to logits by way of a bag of n-grams.
 
-    Every row of the table starts at zero, so what training never saw says nothing. While it learns, a row counts as much as its n-gram is
-    rare: what it adds is multiplied by a power of its inverse document frequency (Sparck Jones, "A statistical interpretation of term
+    Every row of the table starts at zero, so what training never saw has no say. While it learns, a row counts the more, the rarer its
+    n-gram is: what it adds is multiplied by a power of its inverse document frequency (Sparck Jones, "A statistical interpretation of term
     specificity", 1972), which `finish` multiplies into the table.
 
     Args:
@@ -68,10 +68,10 @@ class Ngram(nn.Module):
             self.register_buffer(name, words, persistent=False)
         self.register_buffer("word_codes", torch.from_numpy(hashing.word_codes(profile)), persistent=False)
         self.register_buffer("folded_codes", torch.from_numpy(hashing.folded_codes(profile)).long(), persistent=False)
-        # Made of the training rows, which a training that is resumed has as well; float32 [buckets + 1].
+        # Made from the training rows, which a resumed training has as well; float32 [buckets + 1].
         self.register_buffer("rarity", None, persistent=False)
         width = config.dim or num_classes
-        # The last row is that of "no n-gram here"; as padding_idx it stays zero.
+        # The last row stands for "no n-gram here"; as padding_idx it stays zero.
         zeros = torch.zeros(config.buckets + 1, width)
         self.bag = nn.EmbeddingBag(config.buckets + 1, width, mode="sum", padding_idx=config.buckets, _weight=zeros)
         self.linear: nn.Linear | Offset = nn.Linear(width, num_classes) if config.dim else Offset(num_classes)
@@ -80,18 +80,18 @@ class Ngram(nn.Module):
             nn.init.zeros_(self.linear.bias)
 
     def prepare(self, blocks: Iterable[Codes]) -> None:
-        """See `PreparedNetwork`: how rare every bucket is."""
+        """See `PreparedNetwork`: learns how rare each bucket is."""
         counts, num_rows = document_frequencies(self.config, self.profile, blocks)
         rarity = (np.log((1 + num_rows) / (1 + counts)) + 1) ** RARITY_POWER
-        # Of mean square one over all n-grams of all rows. A row of numbers that a linear layer mixes moves the logits by the sum of what
-        # each of its numbers does, so with a share of its width each it learns at the rate of a row of logits.
+        # The mean square over all n-grams of all rows becomes one. Through a linear layer, a row moves the logits by the sum of what
+        # its numbers do; divided by its width, it learns at the rate of a row of logits.
         root_mean_square = np.sqrt((counts * rarity**2).sum() / max(1, counts.sum())) or 1.0
         rarity /= root_mean_square * max(1, self.config.dim)
         self.rarity = torch.from_numpy(np.append(rarity, 0).astype(np.float32)).to(self.bag.weight.device)
 
     @torch.no_grad()
     def finish(self) -> None:
-        """See `PreparedNetwork`."""
+        """See `PreparedNetwork`: multiplies each bucket's rarity into its row."""
         if self.rarity is not None:
             self.bag.weight *= self.rarity[:, None]
             self.rarity = None
@@ -115,7 +115,7 @@ class Ngram(nn.Module):
         return logits_BK
 
     def _without_last_fill(self, codes_BL: torch.Tensor) -> torch.Tensor:
-        """Columns that are fill in every row add nothing."""
+        """Cut off the last columns, if they are fill in every row: they add nothing."""
         used_L = (codes_BL != self.profile.fill).any(0).nonzero()
         return codes_BL[:, : max(1, int(used_L[-1]) + 1 if len(used_L) else 1)]
 
@@ -136,7 +136,7 @@ class Ngram(nn.Module):
         return torch.cat(ids, dim=1), torch.cat(words, dim=1)
 
     def _prefix(self, codes_BL: torch.Tensor) -> torch.Tensor:
-        """At i the sum before position i, int64 [B, L + 1]."""
+        """The running sum before each position, int64 [B, L + 1]."""
         return nn.functional.pad(torch.cumsum((codes_BL + 1) * self.powers[: codes_BL.shape[1]], dim=1), (1, 0))
 
     def _word_ids(

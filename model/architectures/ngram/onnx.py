@@ -1,7 +1,7 @@
-"""The `ngram` network in ONNX operators. Follows ngram_hash.py; equal to ngram.py but for rounding. Needs onnx.
+"""The `ngram` network in ONNX operators, hashing as `hashing.py` says. Needs onnx.
 
-Hashes are int64 here, whose products and sums wrap in the runtimes that there are; the standard does not promise it, so every file is
-held against the folded engine before it is published. Shifts need uint64, whose products the runtimes do not offer.
+Hashes are int64 here. Its products and sums wrap in today's runtimes, but the standard does not promise it, so every file is compared
+with the folded engine before it is published. Shifts need uint64, for which the runtimes have no products.
 N rows, L max_length, M n-grams, K classes.
 """
 
@@ -39,7 +39,7 @@ def ngram_logits(graph: GraphBuilder, model: Model, config: NgramConfig, weights
 
 
 class _Hashes:
-    """The hashes of a row's n-grams and words, their salts added, and which of them there are."""
+    """The salted hashes of a row's n-grams and words, and which of them exist."""
 
     def __init__(self, graph: GraphBuilder, model: Model, config: NgramConfig, codes: str) -> None:
         self._graph = graph
@@ -60,7 +60,7 @@ class _Hashes:
             self._prefix = self._sums_before(graph.add("Gather", folded, self._indices))
 
     def _sums_before(self, codes: str) -> str:
-        """At i the sum before position i, int64 [N, L + 1]."""
+        """The running sum before each position, int64 [N, L + 1]."""
         graph = self._graph
         terms = graph.add("Mul", graph.add("Add", codes, graph.constant(1, np.int64)), self._powers)
         sums = graph.add("CumSum", terms, graph.constant(1, np.int64))
@@ -70,11 +70,11 @@ class _Hashes:
         return self._graph.add("Gather", self._graph.weight(name, table), self._indices)
 
     def all(self) -> tuple[str, str, npt.NDArray[np.float32]]:
-        """Names of hashes int64 [N, M] and exists bool [N, M], and what each counts, float32 [M]."""
+        """The names of the hashes, int64 [N, M], and of which exist, bool [N, M]; and what each counts, float32 [M]."""
         ngrams, words = self._ngrams(), self._words() if self._config.word_order else []
         num_ngrams = sum(self._length - order + 1 for order in self._orders)
         pairs = ngrams + words
-        if not pairs:  # Rows shorter than the shortest n-gram: one that never exists stands for none.
+        if not pairs:  # Rows are shorter than the shortest n-gram: one that never exists stands in.
             nothing = self._look_up("nothing", np.zeros(256, np.bool_))
             pairs, num_ngrams = [(self._graph.cut(self._prefix, 0, 1), self._graph.cut(nothing, 0, 1))], 1
         hashes, exists = zip(*pairs, strict=True)
@@ -126,14 +126,14 @@ class _Hashes:
         return pairs
 
     def _hash_from(self, prefix: str, start: str) -> str:
-        """The hash of what lies between a start and each position, int64 [N, L]."""
+        """The hash of the codes from a start to each position, int64 [N, L]."""
         graph = self._graph
         before = graph.add("GatherElements", prefix, start, axis=1)
         sums = graph.add("Sub", graph.cut(prefix, 1, self._length + 1), before)
         return graph.add("Mul", sums, graph.add("Gather", self._inverse_powers, start))
 
     def _running_max(self, x: str) -> str:
-        """The largest value up to each position, of int32 [N, L] from 0 up: each step doubles how far back it looks."""
+        """The largest value up to each position, for int32 [N, L] of 0 and more: each step doubles how far back it looks."""
         graph, length = self._graph, self._length
         reach = 1
         while reach < length:

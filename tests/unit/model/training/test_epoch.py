@@ -41,12 +41,12 @@ def test_the_first_batch_with_a_bad_loss_is_known_however_late_one_asks(value: f
     sums = EpochSums(torch.device("cpu"))
     for loss in (1.0, 2.0):
         sums.add(torch.tensor(loss), logits_BK, label_ids_B)
-    assert sums.first_not_finite() is None
+    assert sums.first_not_finite_batch() is None
     again = EpochSums(torch.device("cpu"))
     again.load_state_dict(sums.state_dict())
     for loss in (3.0, value, 4.0, 5.0):
         again.add(torch.tensor(loss), logits_BK, label_ids_B)
-    found = again.first_not_finite()
+    found = again.first_not_finite_batch()
     assert found is not None
     assert found[0] == 4
     assert not math.isfinite(found[1])
