@@ -58,21 +58,21 @@ class TrainJobConfig:
             "limit_batches", "End each epoch after so many batches; 0 for all. seed makes it from the held-out rows."
         ),
     ] = None
-    seed: Annotated[int | None, recipe_flag("seed", "Of first weights, dropout and order.")] = None
+    seed: Annotated[int | None, recipe_flag("seed", "Seed of the first weights, of dropout and of the order.")] = None
     precision: Precision = "float32"
-    "Of the network's products in training; all else stays float32. Without a CPU's own bfloat16, charcnn took several times as long."
+    "Number format of the network's products; all else stays float32. On a CPU without bfloat16, charcnn took several times as long."
     compile: bool = False
-    "Train through torch.compile; it needs a C++ compiler. On 2 cores charcnn's steps were a little shorter then, ngram's were not."
+    "Train through torch.compile, which needs a C++ compiler. On 2 cores it made charcnn's steps a little shorter, ngram's not."
     baseline: Literal["tfidf", "none"] = "tfidf"
-    "What to hold the network against on the held-out rows: TF-IDF of words with logistic regression, of at most 200,000 training rows."
+    "What to compare the network with on the held-out rows: TF-IDF of words with logistic regression, on at most 200,000 training rows."
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    "auto takes CUDA where there is a device."
+    "auto takes CUDA if there is a device."
     num_workers: int = 0
     "Processes that read batches; 0 reads ahead in a thread of the main one, which is enough for shards on a local disk."
     checkpoint_seconds: float = 60.0
-    "Write a checkpoint so often, beside the one at each epoch's end."
+    "Seconds between checkpoints; one is also written after each epoch."
     resume: bool = False
-    "Go on from the last checkpoint in --out; start where there is none."
+    "Go on from the last checkpoint in --out; start if there is none."
     optimizing: OptimizerFlags = field(default_factory=OptimizerFlags)
     scheduling: ScheduleFlags = field(default_factory=ScheduleFlags)
     regularising: RegularisationFlags = field(default_factory=RegularisationFlags)

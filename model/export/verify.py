@@ -85,7 +85,7 @@ def max_difference(
 
 
 def open_session(data: bytes, *, num_threads: int) -> onnxruntime.InferenceSession:
-    """Load the bytes of a file into ONNX Runtime on the CPU, quiet but for errors."""
+    """Load the bytes of a file into ONNX Runtime on the CPU, quiet except for errors."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = _ONLY_ERRORS

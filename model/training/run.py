@@ -41,10 +41,10 @@ class TrainOptions:
     Attributes:
         out: The run's folder.
         baseline: What to compare the network with; ``none`` for nothing.
-        device: ``auto`` takes CUDA where there is a device.
+        device: ``auto`` takes CUDA if there is a device.
         num_workers: Processes that read batches; 0 reads ahead in a thread.
         checkpoint_seconds: How often to write a checkpoint; one is also written after each epoch.
-        resume: Go on from the last checkpoint; start where there is none.
+        resume: Go on from the last checkpoint; start if there is none.
         overwrite: Start over in a folder with a run.
         threads: Threads to use; 0 for all cores.
     """
