@@ -75,7 +75,7 @@ class EncodeConfig:
 
 
 def run(config: EncodeConfig) -> dict[str, Any]:
-    """Encode.
+    """Encode CSVs, and report.
 
     Raises:
         CharmillError: Nothing was published; a quarantine may have been kept.

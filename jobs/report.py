@@ -1,4 +1,4 @@
-"""``python -m jobs.report``: runs in, one HTML file out. One run's report rendered anew, or several beside each other."""
+"""``python -m jobs.report``: runs in, one HTML file out, with one run's report rendered anew or several runs side by side."""
 
 import time
 from dataclasses import KW_ONLY, dataclass, field
@@ -28,7 +28,7 @@ class ReportConfig:
 
 
 def run(config: ReportConfig) -> dict[str, Any]:
-    """Report.
+    """Render the page of one run or several, and report.
 
     Raises:
         CharmillError: Nothing was published.

@@ -33,10 +33,10 @@ class ScoreConfig:
 
 
 def run(config: ScoreConfig) -> dict[str, Any]:
-    """Score.
+    """Score CSVs, and report.
 
     Raises:
-        CharmillError: The source at hand was not published; those before it were.
+        CharmillError: The scores of the current source were not published; those of earlier ones were.
     """
     from jobs.cli.console import metered
     from model.scoring.run import ScoreRequest, score

@@ -58,34 +58,34 @@ class TrainJobConfig:
             "limit_batches", "End each epoch after so many batches; 0 for all. seed makes it from the held-out rows."
         ),
     ] = None
-    seed: Annotated[int | None, recipe_flag("seed", "Of first weights, dropout and order.")] = None
+    seed: Annotated[int | None, recipe_flag("seed", "Seed of the first weights, of dropout and of the order.")] = None
     precision: Precision = "float32"
-    "Of the network's products in training; all else stays float32. Without a CPU's own bfloat16, charcnn took several times as long."
+    "Number format of the network's products; all else stays float32. On a CPU without bfloat16, charcnn took several times as long."
     compile: bool = False
-    "Train through torch.compile; it needs a C++ compiler. On 2 cores charcnn's steps were a little shorter then, ngram's were not."
+    "Train through torch.compile, which needs a C++ compiler. On 2 cores it made charcnn's steps a little shorter, ngram's not."
     baseline: Literal["tfidf", "none"] = "tfidf"
-    "What to hold the network against on the held-out rows: TF-IDF of words with logistic regression, of at most 200,000 training rows."
+    "What to compare the network with on the held-out rows: TF-IDF of words with logistic regression, on at most 200,000 training rows."
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    "auto takes CUDA where there is a device."
+    "auto takes CUDA if there is a device."
     num_workers: int = 0
     "Processes that read batches; 0 reads ahead in a thread of the main one, which is enough for shards on a local disk."
     checkpoint_seconds: float = 60.0
-    "Write a checkpoint so often, beside the one at each epoch's end."
+    "Seconds between checkpoints; one is also written after each epoch."
     resume: bool = False
-    "Go on from the last checkpoint in --out; start where there is none."
+    "Go on from the last checkpoint in --out; start if there is none."
     optimizing: OptimizerFlags = field(default_factory=OptimizerFlags)
     scheduling: ScheduleFlags = field(default_factory=ScheduleFlags)
     regularising: RegularisationFlags = field(default_factory=RegularisationFlags)
     common: CommonConfig = field(default_factory=CommonConfig)
 
     def choices(self) -> dict[str, Any]:
-        """What was chosen beside the recipe, by name; a flag that nothing takes is refused when these meet the recipe."""
+        """The flags that take the place of the recipe's values, by name; `resolve` refuses any that is not a field of `TrainConfig`."""
         groups = (self, self.optimizing, self.scheduling, self.regularising)
         given = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}
         return {name: value for name, value in given.items() if value is not None and name not in _NO_CHOICES}
 
     def options(self) -> "TrainOptions":
-        """Where the training happens.
+        """Where the training happens, and what it may cost.
 
         Raises:
             UsageError: A flag makes no sense.
@@ -108,14 +108,14 @@ _NO_CHOICES = frozenset(
     {"dataset", "_", "out", "recipe", "baseline", "device", "num_workers", "checkpoint_seconds", "resume"}
     | {"optimizing", "scheduling", "regularising", "common"}
 )
-"""Fields that do not change the weights, or are no flags themselves. Any other must be a field of `TrainConfig`."""
+"""Fields that do not change the weights or are not flags themselves; any other must be a field of `TrainConfig`."""
 
 
 def run(config: TrainJobConfig) -> dict[str, Any]:
-    """Train.
+    """Train a run, and report.
 
     Raises:
-        CharmillError: No model was published; a checkpoint may be there to go on from.
+        CharmillError: No model was published; there may be a checkpoint to go on from.
     """
     _require_packages()
     from jobs.cli.console import metered

@@ -1,4 +1,4 @@
-"""What a training tells, for a machine and for a person: its layers before it begins, its figures when it is done."""
+"""The report of a training, for people and machines: the network's layers before it begins, its figures when it is done."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 MANY_CUT = 0.02
-"""From this share of rows on, a reader is told that texts are cut."""
+"""The share of rows from which on the report says that texts are cut."""
 
 
 def make_report(run: "TrainedRun") -> dict[str, Any]:
@@ -96,12 +96,12 @@ def _threshold(target: dict[str, Any]) -> str:
 
 
 def say_layers(meter: "Meter", layers: Sequence[Layer], *, form: Literal["text", "json"]) -> None:
-    """Write a network's layers beside the progress.
+    """Show a network's layers beside the progress.
 
     Args:
-        meter: Where to.
+        meter: Where to show them.
         layers: At least one.
-        form: ``text`` for a table, ``json`` for an object a layer.
+        form: ``text`` for a table, ``json`` for an object for each layer.
     """
     from jobs.cli.console import columns
 

@@ -1,6 +1,6 @@
-"""What every architecture's sizes have in common: how they are checked, which weights they call for, how they are stored.
+"""The config of an architecture: sizes and options, how they are checked and stored, and the shapes of the weights that they call for.
 
-Imports nothing heavy; what is built of sizes is the factory's. K classes.
+Imports nothing heavy; factories build networks from it. K classes.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def added(default: Any) -> Any:
-    """A field that came after the first models: not stored where it has its default, so that their fingerprints stay."""
+    """A field that came after the first models: it is not stored at its default, so that their fingerprints stay."""
     return field(default=default, metadata={"added": True})
 
 
@@ -38,20 +38,20 @@ class Architecture(ABC):
     compiles: ClassVar[bool] = True
 
     def sized(self, num_classes: int) -> Self:  # noqa: ARG002  # most have a size for any number
-        """The same with the sizes that it leaves to the number of classes."""
+        """The same config with those sizes filled in that depend on the number of classes."""
         return self
 
     @abstractmethod
     def weight_shapes(self, profile: "Profile", num_classes: int) -> Shapes:
-        """The shape of every weight that a network of this kind has."""
+        """The shape of every weight of such a network."""
 
 
 def require_positive(config: Architecture, but: tuple[str, ...] = ()) -> None:
     """Refuse sizes below 1.
 
     Args:
-        config: Checked.
-        but: Names of fields that are no sizes.
+        config: What to check.
+        but: Names of fields that are not sizes.
 
     Raises:
         UsageError: Names the field.
@@ -62,7 +62,7 @@ def require_positive(config: Architecture, but: tuple[str, ...] = ()) -> None:
 
 
 def require_share(config: Architecture, name: str) -> None:
-    """Refuse a field that is no share of something of which some is left.
+    """Refuse a share below 0, or of 1 and more, which would leave nothing.
 
     Raises:
         UsageError: Names the field.
@@ -73,13 +73,13 @@ def require_share(config: Architecture, name: str) -> None:
 
 
 def with_biases(layers: Shapes) -> Shapes:
-    """Weights and biases of layers, from the shapes of their weights."""
+    """The shapes of the weights and biases of layers, from the shapes of their weights."""
     weights = {f"{name}.weight": shape for name, shape in layers.items()}
     return weights | {f"{name}.bias": shape[:1] for name, shape in layers.items()}
 
 
 def config_to_json(config: Architecture) -> dict[str, Any]:
-    """What model.json stores."""
+    """The JSON object of a config in `model.json`."""
     unsaid = {
         each.name for each in fields(config) if "added" in each.metadata and getattr(config, each.name) == each.default
     }

@@ -1,7 +1,7 @@
-"""What can be built of an architecture: its network, its folded network, its ONNX graph.
+"""The factory of an architecture: it builds the network, the folded network and the ONNX graph.
 
-Every architecture has one `Factory`, which imports what it needs when it is asked: knowing the sizes of a network takes no torch, nor does
-scoring without it, and no other place tells architectures apart. K classes.
+Every architecture has one. It imports torch, Numba or ONNX only when it is asked to build with them, so that the sizes of a network are
+known and a model scores without torch. No other place tells architectures apart. K classes.
 """
 
 from abc import ABC, abstractmethod
@@ -22,10 +22,10 @@ Config = TypeVar("Config", bound=Architecture)
 
 
 class FoldedNetwork(Protocol):
-    """A network of one architecture, ready to predict without torch."""
+    """A network folded for scoring: ready to predict without torch."""
 
     def predict(self, codes_BL: "Codes", probabilities_BK: "Probabilities") -> None:
-        """Write the probabilities of some rows.
+        """Compute the probabilities of some rows.
 
         Args:
             codes_BL: uint8 [B, L], contiguous, read-only, none above the fill code.
@@ -35,18 +35,18 @@ class FoldedNetwork(Protocol):
 
 
 @runtime_checkable
-class Prepared(Protocol):
-    """A network that looks at the training rows before its first step, and is turned into what predicts after its last."""
+class PreparedNetwork(Protocol):
+    """A network that reads the training rows before the first step, and takes its final form after the last one."""
 
     def prepare(self, blocks: "Iterable[Codes]") -> None:
-        """Learn what does not take steps.
+        """Learn from the rows what takes no training steps.
 
         Args:
-            blocks: The training rows once, codes uint8 [N, L] each.
+            blocks: The codes of all training rows, once, uint8 [N, L] each.
         """
 
     def finish(self) -> None:
-        """Turn what was trained into what predicts: the same logits, but for rounding."""
+        """Bring the weights into the form that predicts; the logits stay the same but for rounding."""
 
 
 class Factory(ABC, Generic[Config]):
@@ -68,7 +68,7 @@ class Factory(ABC, Generic[Config]):
 
     @abstractmethod
     def folded(self, config: Config, model: "Model", weights: "Weights") -> FoldedNetwork:
-        """Prepare a model of this architecture for scoring without torch, from weights that fit."""
+        """Fold a model of this architecture for scoring without torch, from weights that fit it."""
 
     @abstractmethod
     def onnx_logits(self, config: Config, graph: "GraphBuilder", model: "Model", weights: "Weights", codes: str) -> str:
@@ -78,7 +78,7 @@ class Factory(ABC, Generic[Config]):
             config: The model's sizes.
             graph: What it is added to.
             model: What was trained.
-            weights: Its weights; they fit the model.
+            weights: The model's; they fit.
             codes: The name of codes uint8 [N, L].
 
         Returns:

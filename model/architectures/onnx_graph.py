@@ -1,4 +1,4 @@
-"""Collects the nodes and weights of an ONNX graph, one call an operator. Knows nothing of models. Needs onnx.
+"""An ONNX graph under construction: its nodes and weights, an operator a call. Needs onnx.
 
 Names follow from the order of the calls alone, so the same calls give the same bytes.
 """
@@ -17,7 +17,7 @@ MAX_WEIGHT_BYTES = (1 << 31) - (64 << 20)  # A protobuf message ends at 2 GiB; t
 
 
 class GraphBuilder:
-    """An ONNX graph that grows by one operator a call; values are told by their names."""
+    """An ONNX graph that grows by an operator with each call; values go by name."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -31,18 +31,18 @@ class GraphBuilder:
         Args:
             operator: As ONNX calls it.
             inputs: Names of values.
-            output: The name of its result; made up where none is given.
+            output: The name of the result; by default one is made up.
             attributes: Of the operator.
 
         Returns:
-            The name of its result.
+            The name of the result.
         """
         name = output or f"{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
     def weight(self, name: str, array: npt.NDArray[Any]) -> str:
-        """Store an array in the file under a name that says what it is.
+        """Store an array in the file under a name.
 
         Raises:
             InputError: The weights are too large for an ONNX file.
@@ -57,7 +57,7 @@ class GraphBuilder:
         return name
 
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike) -> str:
-        """Store a number or a short list of them; the same one only once."""
+        """Store a number or a short list of numbers, each only once, and return its name."""
         array = np.asarray(value, dtype)
         key = (array.dtype.name, array.shape, array.tobytes())
         if key not in self._constants:
@@ -81,7 +81,7 @@ class GraphBuilder:
     def finish(
         self, name: str, doc: str, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
     ) -> onnx.GraphProto:
-        """The graph of what the outputs need of all that was added; runtimes warn of anything else."""
+        """The graph, without what the outputs do not need: runtimes warn of that."""
         needed = {value.name for value in outputs}
         nodes = []
         for node in reversed(self._nodes):

@@ -1,6 +1,6 @@
-"""The one list of architectures: a name for each, and what is built of a model by the name of its architecture.
+"""The registry: the only list of architectures, and what is built by an architecture's name.
 
-Imports nothing heavy, so that `--help` and torch-free scoring can know them all. K classes.
+Imports nothing heavy, so that `--help` and scoring without torch know them all. K classes.
 """
 
 from dataclasses import fields, replace
@@ -31,15 +31,15 @@ CONFIGS: dict[str, type[Architecture]] = {name: factory.config_type for name, fa
 
 
 def choose_architecture(name: str, num_classes: int, **options: Any) -> Architecture:
-    """The architecture of a name, with its own default for each option that is None.
+    """The config of an architecture by its name, at its own default for each option that is None.
 
     Args:
         name: A name in `CONFIGS`.
         num_classes: K.
-        options: Fields of the config; flags are called the same.
+        options: Fields of the config; flags have the same names.
 
     Raises:
-        UsageError: It has no such option, or a value makes no sense.
+        UsageError: The architecture has no such option, or the value makes no sense.
     """
     config = CONFIGS[name]()
     own = _field_names(config)
@@ -85,7 +85,7 @@ def build_network(config: Architecture, profile: "Profile", num_classes: int) ->
 
 
 def fold_network(model: "Model", weights: "Weights") -> FoldedNetwork:
-    """Prepare a model for scoring without torch, from weights that fit."""
+    """Fold a model for scoring without torch, from weights that fit it."""
     folded: FoldedNetwork = FACTORIES[model.architecture.name].folded(model.architecture, model, weights)
     return folded
 

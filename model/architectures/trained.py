@@ -1,4 +1,4 @@
-"""What was learned: a model, and its weights by name."""
+"""A trained model, and its weights by name."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
-"""Weights by the names of the network's modules."""
+"""Arrays by the names that the torch network gives its parameters and buffers."""
 
 Probabilities = npt.NDArray[np.float32]
 """[N, K], rows summing to 1."""
@@ -28,13 +28,13 @@ class Model:
 
     Attributes:
         architecture: Kind and sizes of the network.
-        profile: Of the codes that it takes.
-        labels: In the order of its logits.
+        profile: How its texts become codes.
+        labels: In the order of the logits.
         temperature: Logits are divided by it before the softmax.
-        dataset_fingerprint: What it was trained on.
+        dataset_fingerprint: Of the dataset that it was trained on.
         weights_bytes: Size of the weights' file.
         weights_sha256: Hash of the weights' file.
-        versions: Of charmill and of what trained it.
+        versions: Of charmill and the libraries that trained it.
     """
 
     architecture: Architecture

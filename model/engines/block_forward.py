@@ -1,7 +1,8 @@
-"""Probabilities block by block on a device, as large a block as its memory holds. B rows of a block, L max_length, K classes. Needs torch.
+"""A network run over any number of rows, in blocks as large as the device's memory holds. Needs torch.
 
 While the device computes a block, the next one crosses the bus from pinned memory on a side stream, as uint8, and the probabilities of
 the one before it come back into pinned memory and are copied out. On the CPU the same code runs without any of that.
+B rows of a block, L max_length, K classes.
 """
 
 from collections.abc import Iterator
@@ -12,14 +13,12 @@ import torch
 from torch import nn
 
 from model.architectures.trained import Probabilities
-from model.engines.shrinking_blocks import HalvingBlocks
+from model.engines.shrinking_blocks import ShrinkingBlocks
 from pipeline.batches.prefetch import DeviceFeed
 from pipeline.text.alphabet import Codes
 
-BLOCK_ROWS = (
-    8_192  # A quarter of what the scorer gives at once, so that there is a next one to cross the bus meanwhile.
-)
-_RETURNING = 2  # Blocks whose probabilities are on their way at most.
+BLOCK_ROWS = 8_192  # A quarter of what the scorer gives at once, so that a next block can cross the bus meanwhile.
+_RETURNING = 2  # At most so many blocks' probabilities are on their way back.
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class _Returning:
 
     Attributes:
         first: The block's first row.
-        probabilities: float32 [B, K], on the CPU; there when `arrived` has happened.
-        arrived: None on the CPU.
+        probabilities: float32 [B, K], on the CPU; complete once `arrived` has happened.
+        arrived: None on the CPU, where nothing has to arrive.
     """
 
     first: int
@@ -42,10 +41,10 @@ class BlockForward:
 
     Args:
         network: In evaluation mode, on the device.
-        device: Where.
+        device: Where it runs.
         temperature: Logits are divided by it.
         num_classes: K.
-        block_rows: Rows a block to begin with.
+        block_rows: Rows a block at first.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class BlockForward:
         self._device = device
         self._temperature = temperature
         self._num_classes = num_classes
-        self.blocks = HalvingBlocks(block_rows, torch.cuda.empty_cache if device.type == "cuda" else lambda: None)
+        self.blocks = ShrinkingBlocks(block_rows, torch.cuda.empty_cache if device.type == "cuda" else lambda: None)
         self._feed: DeviceFeed[tuple[torch.Tensor]] = DeviceFeed(device)
         self._buffers: list[torch.Tensor | None] = [None] * _RETURNING
         self._turn = 0
@@ -88,7 +87,7 @@ class BlockForward:
         return probabilities_NK
 
     def _forward(self, codes_NL: Codes, first: int, block_rows: int) -> Iterator[_Returning]:
-        """Start one block after the other; a block is received before the next but one is asked for."""
+        """Start block after block; each is received before the next but one is started."""
         starts = range(first, len(codes_NL), block_rows)
         blocks = ((_as_tensor(codes_NL[start : start + block_rows]),) for start in starts)
         for start, (codes_BL,) in zip(starts, self._feed.through(blocks), strict=True):
@@ -104,7 +103,7 @@ class BlockForward:
         if held is None or len(held) < len(probabilities_BK):
             held = torch.empty(probabilities_BK.shape, dtype=probabilities_BK.dtype, pin_memory=True)
             self._buffers[slot] = held
-        # On the stream that computes: behind this block, before the next one, and behind whatever was sent into this buffer before.
+        # On the stream that computes: after this block, before the next one, and after whatever was copied into this buffer before.
         on_host_BK = held[: len(probabilities_BK)].copy_(probabilities_BK, non_blocking=True)
         arrived = torch.cuda.Event()
         arrived.record(torch.cuda.current_stream(self._device))
@@ -112,7 +111,7 @@ class BlockForward:
 
 
 def _receive(block: _Returning, probabilities_NK: Probabilities) -> int:
-    """Wait for a block and copy it out; returns the row behind it."""
+    """Wait for a block and copy it out; returns the row after it."""
     if block.arrived is not None:
         block.arrived.synchronize()
     stop = block.first + len(block.probabilities)
@@ -121,5 +120,5 @@ def _receive(block: _Returning, probabilities_NK: Probabilities) -> int:
 
 
 def _as_tensor(codes_BL: Codes) -> torch.Tensor:
-    """A view; a copy of what is read-only, which torch does not take."""
+    """Wrap codes in a tensor, without a copy unless they are read-only, which torch does not take."""
     return torch.from_numpy(np.require(codes_BL, requirements=["C", "W"]))

@@ -1,4 +1,4 @@
-"""Which device torch computes on. Needs torch."""
+"""The device that torch computes on. Needs torch."""
 
 import torch
 

@@ -1,7 +1,7 @@
 """The folded engine: every architecture without torch, in NumPy and Numba, for installs that only score.
 
-Each architecture has a module that folds its weights once, and a kernel that runs on them; its config knows which. N rows, B rows of a
-slice, L max_length, K classes.
+An architecture's factory folds the weights once; here the folded network runs on slices of rows, in threads.
+N rows, L max_length, K classes.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,17 +13,15 @@ from model.architectures.trained import Model, Probabilities, Weights
 from pipeline.errors import InputError
 from pipeline.text.alphabet import Codes
 
-TASK_ROWS = (
-    2048  # Of a slice: enough to sort by length, few enough to keep all threads busy in what the scorer gives at once.
-)
+TASK_ROWS = 2048  # Of a slice: enough to sort by length, few enough that one block of the scorer busies all threads.
 LEAST_TASK_ROWS = 256  # Fewer are done before another thread has woken up.
 
 
 def require_fitting(model: Model, weights: Weights) -> None:
-    """Hold weights against the architecture, the profile and the labels of their model.
+    """Check that weights fit the architecture, the profile and the labels of their model.
 
     Raises:
-        InputError: A weight is missing, too much, or of another shape.
+        InputError: A weight is missing, unknown, or of another shape.
     """
     expected = model.architecture.weight_shapes(model.profile, len(model.labels))
     for name in sorted(expected.keys() | weights.keys()):
@@ -39,14 +37,14 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 
 class FoldedPredictor:
-    """Computes what the network would, but for rounding.
+    """Predicts without torch what the network would, but for rounding.
 
     A row's probabilities do not depend on the rows beside it, on its place among them or on the number of threads, to the last bit.
 
     Args:
         model: What was trained.
-        weights: Its weights.
-        num_threads: Slices of rows run side by side in so many threads.
+        weights: The model's.
+        num_threads: How many slices of rows run at once.
 
     Raises:
         InputError: The weights do not fit the architecture.
@@ -69,9 +67,7 @@ class FoldedPredictor:
         """
         self._require_fitting_codes(codes_NL)
         codes_NL = np.ascontiguousarray(codes_NL).view()
-        codes_NL.flags.writeable = (
-            False  # Of a view; so Numba compiles one version, whether the caller's may be written or not.
-        )
+        codes_NL.flags.writeable = False  # Of the view; so Numba compiles one version, whether or not the caller's is.
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
         num_rows = min(TASK_ROWS, max(LEAST_TASK_ROWS, -(-len(codes_NL) // self._num_threads)))
 
@@ -85,7 +81,7 @@ class FoldedPredictor:
         return probabilities_NK
 
     def _require_fitting_codes(self, codes_NL: Codes) -> None:
-        """The kernels look codes up without another check."""
+        """Refuse codes that kernels would look up outside of their tables."""
         profile = self._profile
         if codes_NL.dtype != np.uint8 or codes_NL.ndim != 2 or codes_NL.shape[1] != profile.max_length:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Loads a run into the engine that is asked for, without importing torch unless it is wanted."""
+"""The choice of an engine: a run loaded into the folded or the torch engine, with torch imported only if it is used."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,13 +15,13 @@ def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, n
     Args:
         run: The run's folder.
         model: Its `model.json`.
-        engine: ``folded`` needs no torch; ``auto`` takes it, unless there is a CUDA device to use.
+        engine: ``folded`` needs no torch; ``auto`` takes it unless there is a CUDA device to use.
         device: For the torch engine; ``cuda`` makes ``auto`` choose torch.
-        num_threads: To compute with.
+        num_threads: Threads to compute with.
 
     Raises:
-        MissingError: torch or the device is not there.
-        InputError: The weights are corrupt.
+        MissingError: torch is not installed, or the device is not there.
+        InputError: The weights are damaged, or do not fit the model.
     """
     weights = read_weights(run, model)
     if engine == "auto":
@@ -40,7 +40,7 @@ def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, n
 
 
 def _has_cuda() -> bool:
-    """Whether torch is installed and sees a CUDA device; asks torch, which takes seconds to import, only where a driver is loaded."""
+    """Whether torch is installed and sees a CUDA device; imports torch, which takes seconds, only where a driver is loaded."""
     if find_spec("torch") is None or not Path("/proc/driver/nvidia").exists():
         return False
     import torch

@@ -1,4 +1,4 @@
-"""Work in blocks of rows that shrink where memory runs out, and stay so. Needs torch."""
+"""Blocks of rows that shrink when the device's memory runs out, and stay small. Needs torch."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,15 +7,15 @@ import torch
 from pipeline.errors import TemporaryError
 
 Work = Callable[[int, int], Iterator[int]]
-"""(first row, rows a block) to the row that all is done before, again after each block, in order."""
+"""Takes a first row and the rows a block; yields after each block, in order, the row up to which all rows are done."""
 
 
-class HalvingBlocks:
-    """Runs work that may run out of the device's memory.
+class ShrinkingBlocks:
+    """Runs work that may run out of the device's memory, in smaller blocks each time it does.
 
     Args:
-        block_rows: Rows a block to begin with.
-        release: Called before a smaller block is tried; gives back what memory it can.
+        block_rows: Rows a block at first.
+        release: Gives back what memory it can; called before a smaller block is tried.
     """
 
     def __init__(self, block_rows: int, release: Callable[[], None]) -> None:
@@ -23,11 +23,11 @@ class HalvingBlocks:
         self._release = release
 
     def run(self, num_rows: int, work: Work) -> None:
-        """Do all rows; where a block does not fit, it and all that follow are halved, in later calls too.
+        """Do all rows; if a block does not fit, it and all later ones are halved, also in later calls.
 
         Args:
             num_rows: How many there are.
-            work: May be called again with the row that it came to and smaller blocks.
+            work: Is called again, from the row that it came to and with smaller blocks, when a block does not fit.
 
         Raises:
             TemporaryError: A single row does not fit.

@@ -9,19 +9,21 @@ from model.architectures.registry import build_network
 from model.architectures.trained import Model, Probabilities, Weights
 from model.engines.block_forward import BlockForward
 from model.engines.device import choose_device
-from model.engines.predictor import BATCH_ROWS, Device, full_batch
+from model.engines.predictor import Device
 from pipeline.errors import InputError
 from pipeline.text.alphabet import Codes
 
+BATCH_ROWS = 1024  # Fixed, see `_full_batch`.
+
 
 class TorchPredictor:
-    """Runs a trained network; several threads take turns.
+    """Predicts with the network in torch; several threads take turns.
 
     Args:
-        model: What to build.
-        weights: Its weights.
-        device: Where.
-        num_threads: On the CPU.
+        model: What was trained.
+        weights: The model's.
+        device: Where it runs.
+        num_threads: Threads of torch on the CPU.
 
     Raises:
         InputError: The weights do not fit the architecture.
@@ -66,7 +68,21 @@ class TorchPredictor:
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
         for start in range(0, len(codes_NL), BATCH_ROWS):
             codes_BL = codes_NL[start : start + BATCH_ROWS]
-            logits_BK = self._network(torch.from_numpy(full_batch(codes_BL, self._fill)))
+            logits_BK = self._network(torch.from_numpy(_full_batch(codes_BL, self._fill)))
             probabilities_BK = torch.softmax(logits_BK / self._temperature, dim=1).numpy()
             probabilities_NK[start : start + BATCH_ROWS] = probabilities_BK[: len(codes_BL)]
         return probabilities_NK
+
+
+def _full_batch(codes_BL: Codes, fill: int) -> Codes:
+    """Fill a batch up to `BATCH_ROWS` rows with rows of the fill code.
+
+    A matrix product rounds differently in batches of different shapes, and on some machines from row to row of a batch. With one shape for
+    all, a row's probabilities at the same place of a batch are the same to the last bit, whatever rows are beside it. The scorer begins
+    its batches at places that depend on the source alone.
+
+    Returns:
+        uint8 [`BATCH_ROWS`, L]; codes_BL itself where it is full.
+    """
+    missing = BATCH_ROWS - len(codes_BL)
+    return np.pad(codes_BL, ((0, missing), (0, 0)), constant_values=fill) if missing else codes_BL

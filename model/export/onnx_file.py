@@ -1,9 +1,9 @@
-"""A trained run as one ONNX file: codes in, probabilities out, and all that a server must know of them as metadata. Needs onnx.
+"""The ONNX file of a run: codes in, probabilities out, and as metadata what a server must know about them. Needs onnx.
 
-The file is a checked copy of the run, never its replacement: it is published only if ONNX Runtime, given what was written to the disk,
-computes what the folded engine does. N rows, L max_length, K classes.
+It is a checked copy of the run, not a replacement: it is published only if ONNX Runtime, given the file on disk, computes what the folded
+engine does. N rows, L max_length, K classes.
 
-metadata_props, all values JSON but the plain words and numbers of the last four:
+metadata_props (the last four values are plain words and numbers, the others JSON):
     profile             name, max_length, fingerprint and fill as everywhere, and alphabet, suffix, cleaning, encoding_version
     labels              what class k means
     architecture        kind and sizes of the network
@@ -33,17 +33,17 @@ from pipeline.storage.staging import staging
 from pipeline.text.alphabet import ENCODING_VERSION, Profile
 
 FORMAT_VERSION = 1
-IR_VERSION = 8  # What came with the opset.
+IR_VERSION = 8  # The one that came with the opset.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was published.
+    """A file that was published.
 
     Attributes:
-        num_bytes: Size of the file.
+        num_bytes: Its size.
         num_rows: Rows that it was verified on.
-        max_difference: The largest difference of a probability between the file and the folded engine.
+        max_difference: The largest difference between its probabilities and the folded engine's.
     """
 
     num_bytes: int
@@ -54,14 +54,14 @@ class Exported:
 def export_onnx(
     run: Path, model: Model, target: Path, *, num_threads: int, on_rows: Callable[[int, int], None]
 ) -> Exported:
-    """Write a run's model as an ONNX file, verify the file, and only then publish it.
+    """Write a run's model as an ONNX file, verify it, and only then publish it.
 
     Args:
         run: The run's folder.
         model: Its `model.json`.
         target: The file; replaced if it is there.
-        num_threads: To verify with.
-        on_rows: Told of the comparisons of a row so far and of all there will be.
+        num_threads: Threads to verify with.
+        on_rows: Told how many row comparisons are done, and how many there will be.
 
     Raises:
         CharmillError: Nothing was published: the weights are damaged or too large, the target cannot be written, or the file
@@ -85,7 +85,7 @@ def build_onnx(model: Model, weights: Weights) -> bytes:
 
     Args:
         model: What was trained.
-        weights: Its weights; they fit the model.
+        weights: The model's; they fit.
 
     Raises:
         InputError: The weights are too large for an ONNX file.
@@ -127,7 +127,7 @@ def _metadata(model: Model) -> dict[str, str]:
 
 
 def _how_to_encode(profile: Profile) -> str:
-    """What makes codes of a text, for whoever has no charmill at hand."""
+    """How a text becomes codes, for a reader without charmill."""
     head = f"Codes are uint8 [N, {profile.max_length}], a row a text, as profile {profile.name} of the metadata says."
     if profile.cleaning == "none":
         body = "They are the text's bytes in UTF-8"

@@ -1,4 +1,4 @@
-"""The codes that an exported file is tried on: what texts give, and what no text would. Imports no onnx."""
+"""The codes that an exported file is tried on: those of texts, and some that no text has. Needs no onnx."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from pipeline.text.encoder import Encoder, to_strings
 from pipeline.text.synthetic import titles
 
 _SEED = 828
-_KIND_CODES = 16_384  # Long rows are fewer, so that trying them takes no more memory.
+_KIND_CODES = 16_384  # Codes of each kind of row: long rows are fewer, so that they take no more memory.
 _MIN_ROWS, _MAX_ROWS = 8, 256
 
 
 def trial_codes(profile: Profile) -> Codes:
-    """Rows of every kind that a network may treat differently, shuffled, the same for the same profile.
+    """Make rows of every kind that a network may treat differently, shuffled; the same for the same profile.
 
     Args:
         profile: Of the codes.
@@ -40,7 +40,7 @@ def _texts(profile: Profile, num_rows: int) -> Iterator[Codes]:
 
 
 def _random(profile: Profile, num_rows: int, generator: np.random.Generator) -> Iterator[Codes]:
-    """Any codes: in full rows, in rows of all lengths, with fill in the middle, and broken into short words."""
+    """Random codes: in full rows, in rows of all lengths, with fill in the middle, and broken into short words."""
     length, fill = profile.max_length, profile.fill
     full = generator.integers(0, fill, (num_rows, length), dtype=np.uint8)
     yield full
@@ -56,7 +56,7 @@ def _random(profile: Profile, num_rows: int, generator: np.random.Generator) -> 
 
 
 def _edges(profile: Profile) -> Codes:
-    """All fill, each code alone at either end of a row, each code in every place, and a word beside what is none."""
+    """Edge cases: all fill, a code alone at either end of a row, one code in every place, words and gaps of one character."""
     length, fill = profile.max_length, profile.fill
     codes = np.unique(np.linspace(0, fill, 16).astype(np.uint8))
     first, last = np.full((2, len(codes), length), fill, np.uint8)

@@ -1,4 +1,4 @@
-"""Holds an ONNX file against the engine that it must agree with. Needs onnx and onnxruntime."""
+"""The verification of an ONNX file: what it computes is compared with the folded engine. Needs onnx and onnxruntime."""
 
 from collections.abc import Callable, Iterator
 from itertools import cycle
@@ -15,8 +15,8 @@ from pipeline.errors import CharmillError, InputError
 from pipeline.text.alphabet import Codes
 
 TOLERANCE = 1e-5
-BATCHES = (1, 2, 7, 64, 300)  # Runtimes choose kernels by the shape.
-MAX_BATCH_CODES = 1 << 18  # In each batch, so that long rows do not take gigabytes.
+BATCHES = (1, 2, 7, 64, 300)  # Several sizes, since runtimes choose kernels by the shape.
+MAX_BATCH_CODES = 1 << 18  # Codes of a batch, so that long rows do not take gigabytes.
 
 _ONLY_ERRORS = 3
 _RUNTIME_ERRORS = (
@@ -30,7 +30,7 @@ _RUNTIME_ERRORS = (
 
 
 class VerificationError(CharmillError):
-    """A file is no ONNX, or computes something else than its model, which would be a defect of charmill or of the runtime."""
+    """A file is not valid ONNX, or computes something else than its model: a defect of charmill or of the runtime."""
 
 
 def max_difference(
@@ -42,22 +42,22 @@ def max_difference(
     num_threads: int,
     on_rows: Callable[[int, int], None],
 ) -> float:
-    """Check a file by the standard, run it, and compare.
+    """Check a file against the ONNX standard, run it, and compare what it computes.
 
     Args:
         path: The file.
         predictor: What it must agree with.
         codes_NL: uint8 [N, L], to run it on.
-        where: What messages call the file.
-        num_threads: To run it with.
-        on_rows: Told of the comparisons of a row so far and of all there will be.
+        where: The file's name in messages.
+        num_threads: Threads to run it with.
+        on_rows: Told how many row comparisons are done, and how many there will be.
 
     Returns:
         The largest difference of a probability, at most `TOLERANCE`.
 
     Raises:
         VerificationError: The file is invalid, or differs by more.
-        InputError: The model itself gives no numbers.
+        InputError: The model itself gives probabilities that are not finite.
     """
     expected_NK = predictor.predict(codes_NL)
     if not np.isfinite(expected_NK).all():
@@ -85,7 +85,7 @@ def max_difference(
 
 
 def open_session(data: bytes, *, num_threads: int) -> onnxruntime.InferenceSession:
-    """Load the bytes of a file into ONNX Runtime on the CPU, quiet but for errors."""
+    """Load the bytes of a file into ONNX Runtime on the CPU, quiet except for errors."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = _ONLY_ERRORS
@@ -93,7 +93,7 @@ def open_session(data: bytes, *, num_threads: int) -> onnxruntime.InferenceSessi
 
 
 def _batches(num_rows: int, max_length: int) -> Iterator[slice]:
-    """All rows in batches of all sizes, and then again all at once, or as many as memory allows."""
+    """All rows in batches of several sizes, and then once more in as few batches as memory allows."""
     most = max(1, MAX_BATCH_CODES // max_length)
     for sizes in (BATCHES, (num_rows,)):
         start = 0

@@ -1,4 +1,4 @@
-"""Rows by length, so that those with as much to compute come together and their padding costs nothing. Pure."""
+"""Rows sorted by length, so that rows with as much to compute share a batch and padding costs nothing. A Numba kernel."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,16 +9,16 @@ Integers = npt.NDArray[np.int64]
 
 @njit(nogil=True, cache=True)
 def longest_first(codes_NL: npt.NDArray[np.uint8], fill: int, reach: int) -> tuple[Integers, Integers]:
-    """Sort rows by how much of them is not mere padding, by counting.
+    """Sort rows by how many of their positions have to be computed; a counting sort.
 
     Args:
         codes_NL: uint8 [N, L].
-        fill: The code after the text; what stands before another code is no padding.
-        reach: So many positions behind the text count as well.
+        fill: The code after the text. Fill between other codes is not padding.
+        reach: How many positions after the text have to be computed as well.
 
     Returns:
-        used: int64 [N], the positions of each row that are not mere padding.
-        order: int64 [N], the rows, those with the most first.
+        used: int64 [N], how many positions of each row have to be computed.
+        order: int64 [N], row numbers, longest rows first.
     """
     num_rows, length = codes_NL.shape
     used = np.empty(num_rows, np.int64)

@@ -1,8 +1,8 @@
-"""A block of rows times a matrix, the inner loop of every layer. Pure. May be imported by kernels, and `pack` by those who feed them.
+"""The product of a block of rows and a matrix, the inner loop of every layer, in Numba.
 
 Six rows by sixteen columns of the result stay in registers while the inner dimension passes: the blocking of Goto and van de
-Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). A number of the result depends on its own row only, and always in
-the same order, so what is computed for a row does not depend, to the last bit, on the rows beside it.
+Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). Each number of the result depends on its own row alone and is always
+summed in the same order, so a row gets the same result to the last bit, whatever rows stand beside it.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ TILE = 6  # Rows. With two registers of AVX for 16 columns, 12 of its 16 registe
 
 
 def padded(width: int) -> int:
-    """The next multiple of the vector's width."""
+    """A width rounded up to whole vectors."""
     return -(-width // LANES) * LANES
 
 
 def aligned(shape: tuple[int, ...]) -> Floats:
-    """Zeros, float32, contiguous, from the start of a cache line on: a row of 16 never lies across two."""
+    """Zeros, float32, contiguous, starting at a cache line, so that no 16 numbers lie across two lines."""
     size = int(np.prod(shape))
     spare = np.zeros(size + LANES, np.float32)
     start = -spare.ctypes.data % 64 // 4
@@ -33,10 +33,10 @@ def pack(matrix_IO: npt.NDArray[np.floating]) -> Floats:
     """Lay a matrix out in the order in which `multiply_tile` reads it.
 
     Args:
-        matrix_IO: [I, O], inner dimension by columns.
+        matrix_IO: [I, O], inner dimension and columns.
 
     Returns:
-        float32 [panels, I, 16], columns filled up with zeros.
+        float32 [panels, I, 16], 16 columns a panel, the last one filled up with zeros.
     """
     inner, columns = matrix_IO.shape
     packed = aligned((padded(columns) // LANES, inner, LANES))
@@ -59,26 +59,26 @@ def multiply_tile(
     to: int,
     sums_stride: int,
 ) -> None:
-    """Add the product of 6 rows and 16 columns, each row times its scale, to what is there.
+    """Multiply 6 rows by 16 columns, scale each row, and add the result to `sums`.
 
     Args:
         rows: float32, flat.
         row: Where the first row begins.
-        row_stride: From row to row.
+        row_stride: Distance from row to row.
         inner: The inner dimension.
         packed: float32, flat; see `pack`.
         at: Where the panel begins.
         scales: float32 [6].
         sums: float32, flat, added to.
         to: Where the first row's 16 sums begin.
-        sums_stride: From row to row.
+        sums_stride: Distance from row to row.
     """
     row_1, to_1 = row + row_stride, to + sums_stride
     row_2, to_2 = row_1 + row_stride, to_1 + sums_stride
     row_3, to_3 = row_2 + row_stride, to_2 + sums_stride
     row_4, to_4 = row_3 + row_stride, to_3 + sums_stride
     row_5, to_5 = row_4 + row_stride, to_4 + sums_stride
-    # From zero, and added to what is there at the end: a sum of short sums rounds less than one long one.
+    # Start at zero and add to `sums` at the end: a sum of short sums rounds less than one long sum.
     sum_0 = sum_1 = sum_2 = sum_3 = sum_4 = sum_5 = spread(np.float32(0))
     for index in range(inner):
         weights = load_16(packed, at + index * LANES)

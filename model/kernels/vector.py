@@ -1,7 +1,7 @@
-"""Several float32 in one register, as a value of Numba's, for kernels that look up and multiply. May be imported by kernels only.
+"""Vectors of float32 as values in Numba: several numbers in one register, for kernels that look up and multiply.
 
-Written in LLVM's own vector operations, so a vector becomes whatever the machine has: one register of AVX-512, two of AVX, four of
-SSE or NEON. Indices are not checked; the caller does.
+They are written in LLVM's own vector operations, so a vector becomes what the machine has: one register of AVX-512, two of AVX, four of
+SSE or NEON. Indices are not checked; callers must keep them in range.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ _FLOAT, _INDEX = ir.FloatType(), ir.IntType(32)
 
 
 class Vector(types.Type):
-    """Numba's type of so many float32.
+    """The Numba type of a vector.
 
     Args:
-        lanes: How many, a power of two.
+        lanes: How many float32 it holds, a power of two.
     """
 
     def __init__(self, lanes: int) -> None:
@@ -105,7 +105,7 @@ def _multiply_add(_context: Any, a: Any, _b: Any, _c: Any) -> Any:
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         kind = args[0].type
-        # `fmuladd` is one instruction where the machine has it, and not, as `fma`, a call of the C library where it has not.
+        # `fmuladd` is one instruction where the machine has it; without one, `fma` would call the C library.
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fmuladd.v{kind.count}f32"
         )
@@ -191,13 +191,13 @@ larger: Any = intrinsic(_larger)
 """(a, b): a where it is above b, else b."""
 
 add_exponent: Any = intrinsic(_add_exponent)
-"""(a, b): a times 2 to the whole number in the lowest bits of b, where neither a nor the result is zero or beyond what is normal."""
+"""(a, b): a times 2 to the power of the integer in the lowest bits of b; a and the result must be normal numbers."""
 
 multiply_add: Any = intrinsic(_multiply_add)
 """(a, b, c): a * b + c, rounded once where the machine can."""
 
 positive_part: Any = intrinsic(_positive_part)
-"""(a): a where it is above 0, else 0; what ReLU is."""
+"""(a): a where it is above 0, else 0: ReLU."""
 
 total: Any = intrinsic(_total)
 """(a): the sum of all lanes, float32."""

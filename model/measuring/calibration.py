@@ -1,4 +1,4 @@
-"""How far confidences can be taken for probabilities, and the temperature that brings them there. Needs no torch.
+"""Calibration: how far confidences are probabilities of being right, and the temperature that makes them so. Needs no torch.
 
 N rows, K classes.
 """
@@ -12,9 +12,9 @@ from scipy.optimize import brentq, minimize_scalar
 from model.runs.evaluation import NUM_BINS, Bin, Calibration
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
-"""Where the search ends; logits that are all but equal, or say nothing, lead there."""
+"""The limits of the search; logits that are nearly equal, or say nothing, lead there."""
 
-_BLOCK_LOGITS = 1 << 18  # Of this size the passes' temporary arrays stay in a cache.
+_BLOCK_LOGITS = 1 << 18  # At this size the temporary arrays of a pass stay in a cache.
 
 Logits = npt.NDArray[np.float32]
 WideLabelIds = npt.NDArray[np.int64]
@@ -27,15 +27,15 @@ def fit_temperature(logits_NK: Logits, label_ids_N: WideLabelIds) -> float:
 
     As a function of 1 / temperature the cross-entropy is convex, so there is one valley. Every row counts the same, whatever its class.
 
-    Where every row is right, ever lower temperatures would be ever better. Then confidences are raised only as far as so many right rows
-    can show: to a mean of (N + 1) / (N + 2), Laplace's rule of succession, and they are never lowered.
+    If every row is right, lower temperatures would always be better. Then confidences are raised only as far as N right rows can
+    justify, to a mean of (N + 1) / (N + 2) by Laplace's rule of succession, and never lowered.
 
     Args:
         logits_NK: float32 [N, K], finite.
         label_ids_N: int64 [N].
 
     Returns:
-        From `LOWEST_TEMPERATURE` to `HIGHEST_TEMPERATURE`; 1 where there is no row.
+        From `LOWEST_TEMPERATURE` to `HIGHEST_TEMPERATURE`; 1 without any row.
     """
     if not len(logits_NK):
         return 1.0
@@ -47,7 +47,7 @@ def fit_temperature(logits_NK: Logits, label_ids_N: WideLabelIds) -> float:
         return cross_entropy(logits_NK, label_ids_N, float(np.exp(log_temperature)))
 
     found = float(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
-    # The search never looks at its bounds themselves; and where nothing is gained, as little as possible is changed.
+    # The search never tries its bounds themselves; and where nothing is gained, temperature 1 stays.
     best = min((0.0, found, *bounds), key=loss)
     return float(np.exp(best))
 
@@ -102,7 +102,7 @@ def confidences(logits_NK: Logits, temperature: float) -> Confidences:
 
 
 def cross_fitted_confidences(logits_NK: Logits, label_ids_N: WideLabelIds) -> Confidences:
-    """Confidences of rows that had no say in their temperature: even rows get the odd rows' temperature, odd rows the even rows'.
+    """Confidences at temperatures fitted on other rows: even rows get the odd rows' temperature, odd rows the even rows'.
 
     Args:
         logits_NK: float32 [N, K].
@@ -119,13 +119,13 @@ def cross_fitted_confidences(logits_NK: Logits, label_ids_N: WideLabelIds) -> Co
 
 
 def measure_calibration(confidences_N: Confidences, is_right_N: npt.NDArray[np.bool_]) -> Calibration:
-    """Hold confidences against accuracies in `NUM_BINS` bins of equal width; each has its lower bound, the last one 1.0 as well.
+    """Compare confidences with accuracies in `NUM_BINS` bins of equal width, each including its lower bound, the last one also 1.0.
 
-    The expected calibration error over them is that of Naeini et al. 2015.
+    The expected calibration error over the bins is that of Naeini et al. 2015.
 
     Args:
         confidences_N: float32 [N], at least one.
-        is_right_N: bool [N], whether the most probable class is the row's.
+        is_right_N: bool [N], whether each row's most probable class is its own.
     """
     doubles_N = confidences_N.astype(np.float64)
     bins_N = np.minimum((doubles_N * NUM_BINS).astype(np.int64), NUM_BINS - 1)

@@ -1,6 +1,6 @@
-"""What abstaining buys: how many rows are left above a confidence, and how many of them are right. Needs no torch.
+"""Coverage: the share of rows that a confidence threshold keeps, and how many of those are right. Needs no torch.
 
-A row at the threshold is kept, in float32, as scoring does it. Rows of the same confidence stay or go together.
+As in scoring, a row at the threshold, in float32, is kept. Rows of the same confidence are kept or dropped together.
 """
 
 import math
@@ -13,7 +13,7 @@ from model.runs.evaluation import Coverage, Target
 
 MAX_POINTS = 101
 ENGINE_ROUNDING = 1e-6
-"""At temperature 1, what the engines' confidences may differ by: a threshold keeps this far from all held-out rows."""
+"""How far the engines' confidences may differ at temperature 1: a threshold keeps this distance from all held-out rows."""
 
 _ERRORS_UNSEEN = 3.0
 
@@ -22,10 +22,10 @@ IsRight = npt.NDArray[np.bool_]
 
 
 def least_rows(accuracy: float) -> int:
-    """How many rows must be left for an accuracy among them to count.
+    """How many rows must be kept for their accuracy to count.
 
-    By the rule of three, n rows without a mistake say with 95 % certainty no more than that mistakes are rarer than 3 / n. With fewer rows
-    than this, not even a flawless record would show the accuracy.
+    By the rule of three, n rows without a mistake show, with 95 % certainty, that mistakes are rarer than 3 / n, and no more. With fewer
+    rows than this, not even a flawless record would show the accuracy.
 
     Args:
         accuracy: Below 1.
@@ -39,14 +39,13 @@ class _Ranking:
     def __init__(self, confidences_N: Confidences, is_right_N: IsRight) -> None:
         order = np.argsort(-confidences_N, kind="stable")
         ranked_N = confidences_N[order]
-        self.ends = np.append(
-            np.flatnonzero(ranked_N[1:] != ranked_N[:-1]) + 1, len(ranked_N)
-        )  # Rows down to each group.
+        # Rows down to each group.
+        self.ends = np.append(np.flatnonzero(ranked_N[1:] != ranked_N[:-1]) + 1, len(ranked_N))
         self.values = ranked_N[self.ends - 1]  # float32, falling.
         self.accuracies = np.cumsum(is_right_N[order])[self.ends - 1] / self.ends
 
     def at(self, group: int, min_confidence: float) -> Coverage:
-        """What is left down to a group."""
+        """The coverage and accuracy of all rows down to a group."""
         return Coverage(
             min_confidence=min_confidence,
             coverage=float(self.ends[group] / self.ends[-1]),
@@ -55,7 +54,7 @@ class _Ranking:
 
 
 def coverage_curve(confidences_N: Confidences, is_right_N: IsRight) -> list[Coverage]:
-    """At most `MAX_POINTS` thresholds, from all rows to few, about as many rows apart.
+    """At most `MAX_POINTS` thresholds, from all rows to few, with about the same number of rows between them.
 
     Args:
         confidences_N: float32 [N], at least one.
@@ -70,16 +69,16 @@ def coverage_curve(confidences_N: Confidences, is_right_N: IsRight) -> list[Cove
 def find_targets(
     accuracies: Sequence[float], confidences_N: Confidences, is_right_N: IsRight, *, temperature: float
 ) -> list[Target]:
-    """For each accuracy the lowest threshold that reaches it, with at least `least_rows` rows left.
+    """For each accuracy the lowest threshold that reaches it and keeps at least `least_rows` rows.
 
-    A threshold lies between two confidences, never at one, so that an engine which rounds otherwise keeps the same rows; of the numbers
-    there, it is one of the fewest decimals.
+    A threshold lies between two confidences, never at one, so that an engine that rounds differently keeps the same rows. Of the numbers
+    between them it is one with the fewest decimals.
 
     Args:
         accuracies: Each below 1.
         confidences_N: float32 [N], at least one.
         is_right_N: bool [N].
-        temperature: Of the confidences; a low one magnifies what logits differ by.
+        temperature: Of the confidences; a low one magnifies differences of logits.
     """
     ranking = _Ranking(confidences_N, is_right_N)
     margin = ENGINE_ROUNDING * max(1.0, 1 / temperature)
@@ -98,7 +97,7 @@ def _find_reached(ranking: _Ranking, accuracy: float, margin: float) -> Coverage
 
 
 def _shortest_between(low: float, high: float) -> float | None:
-    """A number of few decimals from low to high, the lowest such; None where there is no room."""
+    """The lowest number from low to high with the fewest decimals; None where there is no room for one."""
     for decimals in range(2, 8):
         candidate: float = math.ceil(low * 10**decimals) / 10**decimals
         if low <= candidate <= high:

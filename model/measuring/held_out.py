@@ -1,4 +1,4 @@
-"""Measures a finished network on the held-out rows: everything that `evaluation.json` holds, from one pass of logits. Needs no torch.
+"""The evaluation of a run: all figures of `evaluation.json`, derived from a network's logits on the held-out rows. Needs no torch.
 
 N held-out rows, K classes.
 """
@@ -31,12 +31,12 @@ from pipeline.inspection.histogram import character_names, count_split
 TARGET_ACCURACIES = (0.95, 0.99)
 MAX_MISTAKES = 25
 MAX_LOGITS = 1 << 26
-"""256 MiB. Of more held-out rows than have so few logits, evenly spaced ones are measured: with four classes, of 16 million and more."""
+"""256 MiB. Where the held-out rows have more logits, evenly spaced rows are measured: with four classes from 16 million rows on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """What a network says of held-out rows.
+    """Held-out rows, and the logits that a network gives them.
 
     Attributes:
         rows: int64 [N], their numbers among all held-out rows, rising.
@@ -50,11 +50,11 @@ class HeldOut:
 
 
 def choose_rows(manifest: Manifest) -> Rows:
-    """The held-out rows to measure on, int64 [N], rising: all of them, unless their logits would not fit `MAX_LOGITS`."""
+    """The held-out rows to measure on, int64 [N], rising: all of them, or evenly spaced ones that fit `MAX_LOGITS`."""
     return spaced_rows(manifest.num_rows(VALID), max(1, MAX_LOGITS // len(manifest.labels)))
 
 
-def measure(
+def make_evaluation(
     folder: Path,
     manifest: Manifest,
     held_out: HeldOut,
@@ -63,13 +63,13 @@ def measure(
     baseline: Baseline | None,
     layers: Sequence[Layer],
 ) -> RunEvaluation:
-    """Derive all figures.
+    """Derive all figures of a run's evaluation.
 
     Args:
         folder: The dataset.
         manifest: Its manifest.
-        held_out: What the network says.
-        seen: Which held-out rows training had as well.
+        held_out: The rows and their logits.
+        seen: Which held-out rows are also among the training rows.
         baseline: Measured on the same rows.
         layers: Of the network.
     """

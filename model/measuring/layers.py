@@ -1,4 +1,4 @@
-"""A network layer by layer: what each gives for one row, and how many numbers training moves in it. Needs torch."""
+"""The layers of a network: the shape that each gives for one row, and how many numbers training moves in it. Needs torch."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from pipeline.text.alphabet import Profile
 
 
 @torch.inference_mode()
-def summarise(network: nn.Module, profile: Profile) -> list[Layer]:
-    """Run a network on a row of the fill code and note what each of its modules gives.
+def list_layers(network: nn.Module, profile: Profile) -> list[Layer]:
+    """Run a network on a row of the fill code and list what each of its modules gives.
 
-    Takes no random number and leaves the network's mode as it was, so a training goes on as if nothing had been asked.
+    It draws no random number and leaves the network's mode as it was, so a training goes on as if nothing had happened.
 
     Args:
         network: On any device; takes codes uint8 [B, L].
         profile: Of the codes.
 
     Returns:
-        A line for each time a module without modules of its own is run, in that order; what a module holds is counted in its first line.
-        A module that was not run, or holds parameters beside its modules, has a line without a shape where it holds any.
+        A layer for each run of a module that has no modules of its own, in that order; its parameters are counted the first time.
+        Then, without a shape, the modules that hold other parameters: they did not run, or have modules of their own.
     """
     layers: list[Layer] = []
     counted: set[nn.Parameter] = set()
@@ -51,7 +51,7 @@ def _layer(name: str, module: nn.Module, shape: str, counted: set[nn.Parameter])
 
 
 def _shape(output: Any) -> str:
-    """Of one row, from a batch of one; of the first where there are several, as an LSTM gives its states beside its outputs."""
+    """The shape of one row, from a batch of one; of the first output, since an LSTM gives its states beside its outputs."""
     while isinstance(output, tuple):
         output = output[0]
     return " x ".join(str(size) for size in output.shape[1:])

@@ -1,4 +1,4 @@
-"""Measures a trained network on the held-out rows. Needs torch."""
+"""The measuring of a trained network: its logits on the held-out rows, a baseline beside them, an evaluation made of both. Needs torch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from model.measuring.baseline import measure_baseline
-from model.measuring.held_out import HeldOut, choose_rows, measure
-from model.measuring.layers import summarise
-from model.measuring.metrics import predict_logits
+from model.measuring.forward import predict_logits
+from model.measuring.held_out import HeldOut, choose_rows, make_evaluation
+from model.measuring.layers import list_layers
 from model.runs.evaluation import RunEvaluation
 from pipeline.batches.gather import ShardRows
 from pipeline.dataset.manifest import VALID, Manifest
@@ -34,8 +34,8 @@ def measure_network(
         network: On the device; put into evaluation mode and left there.
         device: Where to compute.
         with_baseline: Whether to train the baseline.
-        num_threads: To look for duplicates with.
-        note: Told what a person should know of the figures: a text, and values by name.
+        num_threads: Threads to look for duplicates with.
+        note: Told what a reader of the figures should know: a text, and values by name.
     """
     chosen, num_valid = choose_rows(manifest), manifest.num_rows(VALID)
     if len(chosen) < num_valid:
@@ -48,11 +48,11 @@ def measure_network(
         baseline = outcome.baseline
         if outcome.remark:
             note(outcome.remark)
-    return measure(
+    return make_evaluation(
         folder,
         manifest,
         HeldOut(rows=chosen, logits=logits_NK, label_ids=label_ids_N),
         find_seen(folder, manifest, num_threads=num_threads),
         baseline=baseline,
-        layers=summarise(network, manifest.profile),
+        layers=list_layers(network, manifest.profile),
     )

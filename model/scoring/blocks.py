@@ -1,4 +1,4 @@
-"""Scores a block: what needs nothing but the block and a loaded model, so that any thread or process can do it."""
+"""The scoring of a block, which needs only the block and a loaded model, so that any thread or process can do it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,17 +17,17 @@ from pipeline.text.encoder import Encoder, to_strings
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredBlock:
-    """What a scores file and its quarantine take of a block.
+    """A block, scored: what goes into the scores file and its quarantine.
 
     Attributes:
         table: The rows with their predictions.
-        num_correct: Rows of the predicted class.
-        num_abstained: Rows below the threshold.
-        num_abstained_correct: Both.
+        num_correct: Rows whose class is the predicted one; 0 without labels.
+        num_abstained: Rows below the confidence threshold.
+        num_abstained_correct: Rows that are both.
         rejects: In the order of their records.
-        num_records: Rows and rejects together, counted by the scanner.
+        num_records: Rows and rejects together, as the scanner counted them.
         place: Where the block begins.
-        end: Where the next one begins.
+        end: Where the next block begins.
     """
 
     table: pa.Table
@@ -40,7 +40,7 @@ class ScoredBlock:
     end: Place
 
     def __getstate__(self) -> dict[str, Any]:
-        # pyarrow's own pickling forgets what the elements of a list are called, and that none of them is null.
+        # pyarrow's own pickling forgets the name of a list's elements, and that none of them is null.
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self.table.schema) as stream:
             stream.write_table(self.table)
@@ -51,14 +51,14 @@ class ScoredBlock:
 
 
 class BlockScorer:
-    """Makes of a scanned block what the scores take of it; may be used by several threads at once.
+    """Scores scanned blocks; several threads may use one at once.
 
-    A process of its own makes one of its own: the model is loaded where it is used.
+    Each process makes its own: a model is loaded where it is used.
 
     Args:
         model: The model.
-        predictor: It, loaded.
-        options: What to write.
+        predictor: The model, loaded.
+        options: What the scores contain.
     """
 
     def __init__(self, model: Model, predictor: Predictor, options: ScoreOptions) -> None:

@@ -1,4 +1,4 @@
-"""What a scores file contains: the one list of its columns, with the option that asks for each, its type and its values.
+"""The columns of a scores file: the only list of them, with the option that asks for each, its type and its values.
 
 N rows, K classes.
 """
@@ -19,13 +19,13 @@ from pipeline.records.wanted import Wanted
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
-    """What a scores file contains, and how much of its source may be missing.
+    """What a scores file contains, and how much of its source may be quarantined.
 
     Attributes:
-        wanted: The columns that make a row; with a label, the accuracy is measured.
-        probabilities: Add the probabilities of all classes.
+        wanted: The columns to read; with a label, the accuracy is measured.
+        probabilities: Whether to add the probabilities of all classes.
         min_confidence: Add `abstained`, true below this confidence; None for no such column.
-        max_quarantined: Fail above this fraction.
+        max_quarantined: Fail if a larger fraction of the records is quarantined.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -45,11 +45,11 @@ class ScoreOptions:
 
     @property
     def columns(self) -> list["Column"]:
-        """The columns of the scores but for those that are passed through, in order."""
+        """The columns that are asked for, in order, without those that are passed through."""
         return [column for column in COLUMNS if column.is_asked_for(self)]
 
     def schema(self, num_classes: int) -> pa.Schema:
-        """Of the scores file; what is passed through stands behind the number of the record."""
+        """The schema of the scores file; columns that are passed through stand after the record's number."""
         first, *others = [pa.field(each.name, each.kind(num_classes), nullable=False) for each in self.columns]
         kept = [pa.field(name, pa.large_string(), nullable=False) for name in self.wanted.keep]
         return pa.schema([first, *kept, *others])
@@ -57,10 +57,10 @@ class ScoreOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What columns are made of: rows, and what a model says of them.
+    """Rows, and the predictions of a model for them: what columns are made of.
 
     Attributes:
-        frame: The rows, see `RowBlock`.
+        frame: The rows; see `RowBlock`.
         labels: The model's, string [K].
         probabilities: float32 [N, K].
         predicted: int64 [N], indices into labels.
@@ -81,10 +81,10 @@ class Column:
     """A column of the scores.
 
     Attributes:
-        name: What it is called.
-        is_asked_for: Whether a scores file has it.
-        kind: Its type, by K.
-        values: Its values [N].
+        name: Its name in the file.
+        is_asked_for: Whether a file has it, by the options.
+        kind: Its type, by the number of classes.
+        values: Makes its values, [N].
     """
 
     name: str
@@ -94,17 +94,17 @@ class Column:
 
 
 def string_column(frame: pl.DataFrame, name: str) -> pa.Array:
-    """A column of a frame as the scores have it, large_string [N]."""
+    """A column of strings as the scores have it, large_string [N]."""
     return frame[name].to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def table_of(answers: Answers, options: ScoreOptions, schema: pa.Schema) -> pa.Table:
-    """The rows of a scores file.
+    """Make the rows of a scores file.
 
     Args:
         answers: Of N rows.
-        options: Say which columns there are.
-        schema: Of `options.schema`.
+        options: Which columns to make.
+        schema: What `options.schema` gave.
     """
     arrays = {name: string_column(answers.frame, kept_name(name)) for name in options.wanted.keep}
     arrays |= {column.name: column.values(answers) for column in options.columns}

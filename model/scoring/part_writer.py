@@ -1,4 +1,4 @@
-"""Writes and counts the scores and the quarantine of a part, or of a whole source."""
+"""The writer of a part, or of a whole source: a scores file, a quarantine, and the counts of both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from pipeline.storage.parquet import ParquetSink
 
 @dataclass
 class ScoreReport:
-    """The law's numbers of one scored source, and where its outputs are."""
+    """What was counted while a source was scored, and its outputs: the numbers that must add up, and those of accuracy."""
 
     source: str
     rows_in: int = 0
@@ -29,7 +29,7 @@ class ScoreReport:
     outputs: list[str] = field(default_factory=list)
 
     def reuse(self, part: Part) -> None:
-        """Count the rows of a part that was scored before."""
+        """Count the rows of a part that an earlier process scored."""
         for name, count in part.counts.items():
             setattr(self, name, getattr(self, name) + count)
         self.rows_reused += part.counts["rows_in"]
@@ -38,7 +38,13 @@ class ScoreReport:
 
 
 class PartWriter:
-    """The scores and the quarantine of a part, or of all (number None), while they are written."""
+    """Writes the scores and the quarantine of a part, or of all parts joined.
+
+    Args:
+        folder: Where to write.
+        number: Of the part; None for all of them.
+        schema: Of the scores.
+    """
 
     def __init__(self, folder: PartFolder, number: int | None, schema: pa.Schema) -> None:
         self._folder = folder
@@ -53,7 +59,7 @@ class PartWriter:
         setattr(report, name, getattr(report, name) + count)
 
     def write(self, block: ScoredBlock, report: ScoreReport) -> None:
-        """Write and count a block: its rows, and the records that are no rows."""
+        """Write and count a block: its rows and its rejects."""
         self._sink.write(block.table)
         self.quarantine.write(block.rejects)
         self._count(report, "rows_in", block.num_records)
@@ -66,20 +72,24 @@ class PartWriter:
             report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
 
     def copy(self, table: pa.Table) -> None:
-        """Write rows that were counted before."""
+        """Write rows that are counted already."""
         self._sink.write(table)
 
     def finish(self, end: Place | None) -> Part:
-        """Complete a part."""
+        """Complete a part.
+
+        Args:
+            end: Where the next part begins; None for the last one.
+        """
         self.close({})
         return self._folder.describe(self._number or 0, end, self._counts, self.quarantine.reasons)
 
     def close(self, metadata: Mapping[str, str]) -> Path | None:
-        """Complete both files; returns the quarantine's path where there is one."""
+        """Complete both files; returns the quarantine's path, if anything was quarantined."""
         self._sink.close(metadata)
         return self.quarantine.path if self.quarantine.close() else None
 
     def abandon(self) -> None:
-        """Let go of both files without finishing them; for clean-up after an error."""
+        """Close both files without completing them, after an error."""
         self._sink.abandon()
         self.quarantine.abandon()

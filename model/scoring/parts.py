@@ -1,7 +1,7 @@
-"""Parts of scores: what is finished of a large source, so that a kill costs a part and not the whole. Needs no torch.
+"""The parts of a large source's scores, each durable when it is finished, so that a kill costs one part and not the whole.
 
-A part is a scores file and a quarantine file of consecutive blocks, complete and durable, with their sizes and hashes. Whoever keeps the
-list of parts (`PartJournal`) decides what survives; a file that is in no list is rubbish.
+A part is a scores file and a quarantine file of consecutive blocks, with their sizes and hashes. The list of parts (`PartJournal`) decides
+what survives: a file that is in no list is rubbish.
 """
 
 import json
@@ -86,22 +86,22 @@ def part_from_json(stored: str) -> Part:
 
 
 class PartJournal(Protocol):
-    """Keeps the list of finished parts."""
+    """The list of finished parts, wherever it is kept."""
 
     @property
     def parts(self) -> list[Part]:
-        """Those finished before, verified, in order."""
+        """The parts that are finished already, verified, in order."""
 
     def add(self, part: Part) -> None:
-        """Remember a part; once this returns, it survives a kill."""
+        """Add a part; once this returns, the part survives a kill."""
 
 
 class PartFolder:
-    """Where parts are written.
+    """The folder where parts are written.
 
     Args:
         path: The folder.
-        prefix: Of every file name, so that two processes never write one file.
+        prefix: Of all file names, so that two processes never write the same file.
     """
 
     def __init__(self, path: Path, prefix: str = "") -> None:
@@ -109,7 +109,7 @@ class PartFolder:
         self._prefix = prefix
 
     def paths(self, number: int | None) -> tuple[Path, Path]:
-        """The scores and the quarantine file of a part, or of all parts joined (None)."""
+        """The paths of a part's scores and quarantine, or, for None, of all parts joined."""
         name = self._prefix + ("" if number is None else f"part-{number:05d}.")
         return self._path / f"{name}scores.parquet", self._path / f"{name}quarantine.parquet"
 
@@ -127,7 +127,7 @@ class PartFolder:
         )
 
     def is_whole(self, part: Part) -> bool:
-        """Whether a part's files are what was described."""
+        """Whether a part's files are still as described."""
         try:
             return all(
                 _describe(self._path / file.name) == file for file in (part.scores, part.quarantine) if file is not None

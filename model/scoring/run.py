@@ -1,4 +1,4 @@
-"""Scores files with a trained model: what the score job does, without its flags and its console."""
+"""The scoring of files: sources and a run in, scores files out. What `jobs.score` does, without its flags and console."""
 
 import time
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ _STRIPPED = {".gz", ".zst", ".csv", ".tsv", ".txt"}
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRequest:
-    """What to score with, and where scores go.
+    """What to score with, and where the scores go.
 
     Attributes:
         run: The run's folder.
         out: A file NAME.parquet for one source, or a folder that gets a file for each.
         options: What the scores contain.
-        profile: Refuse a run of another profile; None for any.
+        profile: Refuse a run of any other profile; None for no check.
         engine: See `load_predictor`.
         device: See `load_predictor`.
         overwrite: Replace scores that are there.
@@ -50,12 +50,12 @@ class ScoreRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What was scored.
+    """What came of scoring several sources.
 
     Attributes:
         model: The model.
         engine: The engine and its device.
-        reports: Of each source, in order.
+        reports: A report for each source, in order.
     """
 
     model: Model
@@ -63,7 +63,7 @@ class Scores:
     reports: list[ScoreReport]
 
     def total(self, name: str) -> int:
-        """The sum of one of the reports' numbers."""
+        """The sum of one number over all reports."""
         return sum(getattr(report, name) for report in self.reports)
 
     @property
@@ -77,12 +77,12 @@ class Scores:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of rows of the predicted class; None where there are none."""
+        """The share of rows whose class is the predicted one; None without rows."""
         return _share(self.total("rows_correct"), self.total("rows_scored"))
 
     @property
     def accuracy_kept(self) -> float | None:
-        """The same of the rows that do not abstain."""
+        """The same for the rows that do not abstain."""
         correct = self.total("rows_correct") - self.total("rows_abstained_correct")
         return _share(correct, self.total("rows_scored") - self.total("rows_abstained"))
 
@@ -96,12 +96,12 @@ def score(inputs: Sequence[str], request: ScoreRequest, readers: RowReaders, *, 
 
     Args:
         inputs: Paths and glob patterns; ``-`` is standard input.
-        request: What to score with, and where scores go.
-        readers: Make a reader for each source.
+        request: What to score with, and where the scores go.
+        readers: Open a reader for each source.
         meters: Open what shows the progress.
 
     Raises:
-        CharmillError: The source at hand was not published; those before it were.
+        CharmillError: The scores of the current source were not published; those of earlier ones were.
     """
     started = time.monotonic()
     model = read_model(request.run)
@@ -133,10 +133,10 @@ def _require_profile(request: ScoreRequest, model: Model) -> None:
 
 
 def _targets(request: ScoreRequest, sources: Sequence[Source]) -> list[Path]:
-    """The scores file of each source.
+    """The path of each source's scores.
 
     Raises:
-        UsageError: Two sources would share one, or one exists already.
+        UsageError: Two sources would share a file, or a file exists already.
     """
     out = request.out
     if out.suffix == ".parquet" and not out.is_dir():
@@ -160,7 +160,7 @@ def _targets(request: ScoreRequest, sources: Sequence[Source]) -> list[Path]:
 
 
 def _stem(source: Source) -> str:
-    """A source's file name without what says how it is stored."""
+    """A source's file name without the endings of its format and compression."""
     name = Path("stdin" if source.path == STDIN else source.path)
     while name.suffix in _STRIPPED and name.stem:
         name = name.with_suffix("")

@@ -1,4 +1,4 @@
-"""Scores a source: one file in, one Parquet file of predictions out. The reader and the encoder are those of encoding."""
+"""The scoring of a source: one file in, one Parquet file of predictions out, through the same reader and encoder as encoding."""
 
 import json
 from collections.abc import Callable
@@ -31,17 +31,17 @@ from pipeline.storage.staging import staging
 FORMAT_VERSION = 2  # 1 wrote numbers with dictionaries.
 METADATA_KEY = "charmill"
 _FAILED = ".failed.quarantine.parquet"
-PART_BYTES = 128 << 20  # What a kill can cost of a large drop, in text.
+PART_BYTES = 128 << 20  # The text that a kill can make to be scored again.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class WrittenScores:
     """Scores that are complete and durable, but not published.
 
     Attributes:
-        report: Of what was scored; its outputs are empty.
+        report: What was counted; it has no outputs yet.
         scores: The scores file.
-        quarantine: The quarantine file; None where nothing was quarantined.
+        quarantine: The quarantine file; None if nothing was quarantined.
     """
 
     report: ScoreReport
@@ -55,12 +55,12 @@ def quarantine_path(target: Path) -> Path:
 
 
 def failed_quarantine_path(target: Path) -> Path:
-    """Where the quarantine goes when too much was quarantined: not into the place of that which belongs to earlier scores."""
+    """Where the quarantine goes when too much was quarantined; if there are earlier scores, their quarantine stays."""
     return target.with_name(f"{target.stem}{_FAILED}") if target.exists() else quarantine_path(target)
 
 
 def _remove_stale(quarantine: Path) -> None:
-    """Remove the quarantine of an earlier run, durably."""
+    """Remove the quarantine that an earlier scoring left, durably."""
     if is_quarantine(quarantine):
         quarantine.unlink()
         sync_folder(quarantine.parent)
@@ -71,12 +71,12 @@ class Scorer:
 
     Args:
         model: The model.
-        predictor: It, loaded.
-        options: What to write; only the model's labels are known.
-        readers: Make a reader for each source.
-        num_threads: So many blocks are encoded and predicted at once.
-        part_bytes: A part of a large source ends after the block that reaches so many bytes of text.
-        execute: Scores the blocks; by default in so many threads.
+        predictor: The model, loaded.
+        options: What the scores contain. Rows with a label that the model does not have are quarantined.
+        readers: Open a reader for each source.
+        num_threads: How many blocks are encoded and predicted at once.
+        part_bytes: A part of a large source ends with the block that reaches so many bytes of text.
+        execute: Runs the scoring of blocks; by default in `num_threads` threads.
     """
 
     def __init__(
@@ -106,20 +106,20 @@ class Scorer:
         Args:
             source: What to read.
             target: The scores file; replaced if it is there.
-            on_block: Told of the numbers after each block.
+            on_block: Told the numbers so far after each block.
 
         Raises:
-            CharmillError: No scores were published; where too much was quarantined, the quarantine was.
+            CharmillError: No scores were published; if too much was quarantined, the quarantine was.
         """
         with staging(target) as stage:
             return self.publish(self.write(source, PartFolder(stage), on_block), source.path, target)
 
-    def publish(self, written: Written, where: str, target: Path) -> ScoreReport:
+    def publish(self, written: WrittenScores, where: str, target: Path) -> ScoreReport:
         """Move scores and quarantine to their places, the scores last.
 
         Args:
             written: What `write` returned.
-            where: What messages call the source.
+            where: The source's name in messages.
             target: The scores file; replaced if it is there.
 
         Raises:
@@ -150,14 +150,14 @@ class Scorer:
         folder: PartFolder,
         on_block: Callable[[ScoreReport], None],
         journal: PartJournal | None = None,
-    ) -> Written:
-        """Score a source into files that nobody else sees yet.
+    ) -> WrittenScores:
+        """Score a source into files that are not published yet.
 
         Args:
             source: What to read.
             folder: Where to write.
-            on_block: Told of the numbers after each block.
-            journal: Where finished parts of a large source are kept, so that another process can go on behind them; None for no parts.
+            on_block: Told the numbers so far after each block.
+            journal: The list of finished parts of a large source, so that another process can go on after them; None for no parts.
 
         Raises:
             CharmillError: The source cannot be read, or the disk is full.
@@ -187,7 +187,7 @@ class Scorer:
             if finished:
                 finished.append(output.finish(None))
                 output = self._assemble(finished, folder)
-            written = Written(report=report, scores=output.scores_path, quarantine=output.close(metadata))
+            written = WrittenScores(report=report, scores=output.scores_path, quarantine=output.close(metadata))
         except BaseException:
             output.abandon()
             raise
@@ -196,7 +196,7 @@ class Scorer:
         return written
 
     def _assemble(self, parts: list[Part], folder: PartFolder) -> PartWriter:
-        """Join parts: since a Parquet file's bytes depend on its rows alone, it is as if there had been no parts."""
+        """Join parts; a Parquet file's bytes depend on its rows alone, so they are the same as without parts."""
         output = PartWriter(folder, None, self._schema)
         index = self._schema.names.index("prediction")
         try:

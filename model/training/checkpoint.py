@@ -1,9 +1,9 @@
-"""Checkpoints: everything a training needs to go on, in one safetensors file that is replaced atomically. No pickle. Needs torch.
+"""The checkpoint: all that a training needs to go on, in one safetensors file that is replaced atomically. No pickle. Needs torch.
 
-Tensors are stored by name: the network's under `network.`, those of its best epoch under `best.` where they are kept, the optimiser's under
-`optimizer.PARAMETER.`, the random states under `random.`.
-All else (counters, sums, history, configuration, fingerprints) is JSON in the file's metadata; Python writes floats so that they read back
-the same. A checksum over both is there because nothing else would tell a flipped bit in a weight from what was learnt.
+Tensors are stored by name: the network's under `network.`, those of its best epoch, if it is kept, under `best.`, the optimiser's under
+`optimizer.PARAMETER.`, and the random states under `random.`. All else (counters, sums, history, configuration, fingerprints) is JSON in
+the file's metadata; Python writes floats so that they read back the same. A checksum covers both, since nothing else would tell a flipped
+bit in a weight from a learned one.
 """
 
 import json
@@ -34,16 +34,16 @@ def save_checkpoint(
     progress: dict[str, Any],
     best: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write a checkpoint in place of the last one.
+    """Write a checkpoint over the last one.
 
     Args:
-        path: Of the checkpoint.
+        path: The checkpoint.
         network: What is trained.
         optimizer: Its optimiser.
         schedule: Of the optimiser.
         device: Where it is trained.
-        progress: JSON: where the training is, and with what configuration.
-        best: The network's tensors after its best epoch, where they are kept.
+        progress: As JSON, how far the training is, and its configuration.
+        best: The network's tensors after its best epoch, if that is kept.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in (best or {}).items()}
@@ -67,11 +67,11 @@ def save_checkpoint(
 
 
 def read_progress(path: Path) -> dict[str, Any]:
-    """Read only the progress of a checkpoint.
+    """Read the progress alone.
 
     Raises:
         InputError: The file is damaged.
-        MismatchError: Another format version.
+        MismatchError: The file is of another format version.
     """
     progress: dict[str, Any] = _read(path)[1]["progress"]
     return progress
@@ -80,14 +80,14 @@ def read_progress(path: Path) -> dict[str, Any]:
 def load_checkpoint(
     path: Path, network: nn.Module, optimizer: Optimizer, schedule: LambdaLR, device: torch.device
 ) -> dict[str, torch.Tensor]:
-    """Put network, optimiser, schedule and random states where they were.
+    """Restore network, optimiser, schedule and random states.
 
     Returns:
-        The network's tensors after its best epoch, on the CPU and owned by the caller; empty where they were not kept.
+        The network's tensors after its best epoch, on the CPU and owned by the caller; empty if that was not kept.
 
     Raises:
-        InputError: The file is damaged or of another training.
-        MismatchError: Another format version.
+        InputError: The file is damaged, or belongs to another training.
+        MismatchError: The file is of another format version.
     """
     tensors, content = _read(path)
     states: dict[int, dict[str, torch.Tensor]] = {}

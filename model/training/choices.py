@@ -1,6 +1,6 @@
-"""What can be chosen for a training, what belongs to each choice, and what each recipe chooses. Plain data, imports nothing heavy.
+"""The choices of a training: the values of each, their options, and what each recipe chooses. Plain data; imports nothing heavy.
 
-Kept apart from `recipe.py`, which checks it, so that `--help` can name the values without numpy.
+They stand apart from `recipe.py`, which checks them, so that `--help` can name the values without numpy.
 """
 
 from typing import Any, Literal
@@ -22,7 +22,7 @@ OPTIMIZER_OPTIONS: dict[str, dict[str, Any]] = {
     "adam": _ADAM,
     "adamw": _ADAM,
 }
-"""The options that each optimiser has beside learning rate and weight decay, with its defaults; but for sgd's momentum, torch's."""
+"""The options of each optimiser beside learning rate and weight decay, with torch's defaults, except for sgd's momentum."""
 
 SCHEDULE_OPTIONS: dict[str, dict[str, Any]] = {
     "constant": {"warm_up": 0.0},
@@ -32,7 +32,7 @@ SCHEDULE_OPTIONS: dict[str, dict[str, Any]] = {
     "cosine": {"warm_up": 0.0},
     "one-cycle": {},
 }
-"""The options of each schedule with its defaults; None where that depends on the number of epochs."""
+"""The options of each schedule with their defaults; None where the default depends on the number of epochs."""
 
 COMMON: dict[str, Any] = {
     "seed": 0,
@@ -66,23 +66,22 @@ RECIPES: dict[str, dict[str, Any]] = {
         "shuffle": False,
     },
 }
-"""What each recipe chooses beside it; `recipe.resolve` adds what depends on the data. An option of an optimiser or a schedule may stand
-here as well, and counts as long as that one is chosen."""
-
+"""What each recipe chooses beside `COMMON`; `recipe.resolve` adds what depends on the data. Options of an optimiser or a schedule may
+stand here too; they count while that one is chosen."""
 
 DEFAULT_BEST_BY: BestBy = "accuracy"
-"""What makes an epoch the best one where no flag says so. A network that grows too sure of itself raises the loss while it still learns to
-tell more rows, and a temperature mends the one but not the other: on 20,000 AG News titles, charcnn's lowest loss came two epochs before an
-accuracy 2.5 points higher."""
+"""What makes an epoch the best one unless a flag says so. A network that becomes overconfident raises the loss while its accuracy still
+rises, and a temperature can mend the confidence: on 20,000 AG News titles, charcnn's lowest loss came two epochs before an accuracy that
+was 2.5 points higher."""
 
 
 def step_epochs_for(epochs: int) -> int:
-    """The default of `step`: a third of the epochs."""
+    """The default of `step_epochs`: a third of the epochs."""
     return max(1, epochs // 3)
 
 
 def milestones_for(epochs: int) -> tuple[int, ...]:
-    """The default of `multi-step`: half and three quarters of the epochs, about as in He et al., "Deep Residual Learning", 2015."""
+    """The default of `milestones`: half and three quarters of the epochs, about as in He et al., "Deep Residual Learning", 2015."""
     return tuple(sorted({epochs // 2, epochs * 3 // 4} - {0}))
 
 
@@ -97,7 +96,7 @@ def users_of(option: str) -> tuple[str, ...]:
 
 
 def values_of(name: str) -> str:
-    """What a field is where no flag says otherwise, for `--help`: each recipe's value, or each optimiser's or schedule's that has it."""
+    """The default of a field in words, for `--help`: by recipe, or by optimiser or schedule, those that have it."""
     values: dict[str, Any] = {
         recipe: {**COMMON, **chosen}[name] for recipe, chosen in RECIPES.items() if name in COMMON or name in chosen
     }
@@ -110,7 +109,7 @@ def values_of(name: str) -> str:
 
 
 def _listed(values: dict[str, Any]) -> str:
-    """One word where many choices have the same."""
+    """Values by name; a single word where all are the same."""
     words = {_word(value) for value in values.values()}
     if len(words) == 1 < len(values):
         return words.pop()

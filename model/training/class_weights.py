@@ -1,4 +1,4 @@
-"""What each class counts for in the training loss. Needs no torch. K classes."""
+"""Class weights: how much each class counts in the training loss. Needs no torch. K classes."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from pipeline.inspection.histogram import count_classes
 def balanced_weights(folder: Path, manifest: Manifest) -> npt.NDArray[np.float32]:
     """Weights that let each class count as much as any other: n / (K n_k), after King and Zeng, "Logistic Regression in Rare Events Data".
 
-    K is the number of classes that training rows have; one that has none counts nothing, as no row would ask for its weight.
+    In the formula, K counts only classes with training rows; a class without any gets weight 0, which no row uses.
 
     Args:
         folder: A dataset.
         manifest: Its manifest.
 
     Returns:
-        Float32 [K], owned by the caller; over the training rows they are 1 in the mean.
+        float32 [K], owned by the caller; their mean over the training rows is 1.
     """
     counts = count_classes(folder, manifest, TRAIN)
     present = counts > 0

@@ -1,4 +1,4 @@
-"""An epoch as it goes: sums over its batches, kept on their device so that no step waits for them, and whether all numbers are finite."""
+"""The sums of an epoch, kept on the batches' device so that no step waits for them, and the search for numbers that are not finite."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 
 class EpochSums:
-    """Running sums of an epoch.
+    """The running sums of an epoch: loss, accuracy, rows and seconds.
 
     Args:
         device: Where the batches are.
@@ -27,11 +27,11 @@ class EpochSums:
         self._started = time.monotonic()
 
     def start_clock(self) -> None:
-        """Let the seconds run."""
+        """Start counting seconds."""
         self._started = time.monotonic()
 
     def seconds(self) -> float:
-        """How long the epoch has taken, over all the processes that had a part in it."""
+        """How long the epoch has taken, in all processes that worked on it."""
         return self._seconds_before + time.monotonic() - self._started
 
     def add(self, loss: torch.Tensor, logits_BK: torch.Tensor, label_ids_B: torch.Tensor) -> None:
@@ -44,8 +44,8 @@ class EpochSums:
         self._rows += len(label_ids_B)
         self._batches += 1
 
-    def first_not_finite(self) -> tuple[int, float] | None:
-        """The number from 1 of the first batch whose loss is not finite, and the sum with it; None where all are. Waits for the device."""
+    def first_not_finite_batch(self) -> tuple[int, float] | None:
+        """The first batch, from 1, whose loss is not finite, and the sum with it; None if all are finite. Waits for the device."""
         finite_batches = int(self._finite_batches)
         return None if finite_batches == self._batches else (finite_batches + 1, float(self._loss))
 
@@ -59,7 +59,7 @@ class EpochSums:
         }
 
     def figures(self) -> dict[str, float]:
-        """What a progress bar shows."""
+        """The figures for a progress bar."""
         metrics = self.metrics()
         rate = (self._rows - self._rows_before) / max(1e-9, time.monotonic() - self._started)
         return {
@@ -69,7 +69,7 @@ class EpochSums:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it as JSON, of sums that are finite."""
+        """Everything as JSON; the sums must be finite."""
         return {
             "loss": float(self._loss),
             "correct": int(self._correct),
@@ -90,11 +90,11 @@ class EpochSums:
         self._seconds_before = state["seconds"]
 
 
-def first_not_finite(network: nn.Module, optimizer: Optimizer) -> str | None:
-    """Name what of a training holds a nan or an infinity; None where nothing does. Waits for the device.
+def find_not_finite(network: nn.Module, optimizer: Optimizer) -> str | None:
+    """Name a weight or a state of the optimiser that holds a nan or an infinity; None if none does. Waits for the device.
 
-    A loss can stay finite beside it: n-grams that no row has are not asked for, and what an optimiser remembers as infinite lets a
-    weight never move again. The norm of all is finite only where all are, and took a twentieth of the time that asking each did.
+    The loss can stay finite all the same: it does not ask for n-grams that no row has, and a weight whose state is infinite just never
+    moves again. The norm of everything is finite only if everything is, and took a twentieth of the time of asking each tensor.
     """
     named = {f"the weights in {name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
@@ -104,5 +104,5 @@ def first_not_finite(network: nn.Module, optimizer: Optimizer) -> str | None:
     floating = {name: tensor for name, tensor in named.items() if tensor.is_floating_point()}
     if bool(torch.isfinite(nn.utils.get_total_norm(list(floating.values())))):
         return None
-    # Squares overflow long before numbers do.
+    # The norm's squares overflow long before the numbers do, so each tensor is asked.
     return next((name for name, tensor in floating.items() if not bool(torch.isfinite(tensor).all())), None)

@@ -1,4 +1,4 @@
-"""The first weights of a network by the name of a rule. Needs torch.
+"""The initialisation of a network: its first weights, drawn by a rule. Needs torch.
 
 The rules are those of Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010 (``xavier``),
 and He et al., "Delving Deep into Rectifiers", 2015 (``kaiming``, with the fan in and ReLU's gain, whatever follows a layer).
@@ -20,12 +20,12 @@ _RULES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 def initialise(network: nn.Module, init: str) -> None:
     """Draw new weights for all linear, convolutional and recurrent layers from torch's current random state; their biases become zero.
 
-    Embeddings stay as the architecture made them: a rule scales by the inputs that a unit sums, and of a table's rows, which would be
-    taken for them, a text looks up a few. Normalisation stays at one and zero.
+    Embeddings stay as the architecture made them: a rule scales by how many inputs a unit sums, and would take all rows of a table for
+    inputs, but a text looks up only a few. Normalisation stays at one and zero.
 
     Args:
         network: Changed in place.
-        init: One of `Init`; ``default`` leaves everything as it is.
+        init: One of `Init`; ``default`` changes nothing.
     """
     if init == "default":
         return
@@ -41,7 +41,7 @@ def initialise(network: nn.Module, init: str) -> None:
 
 
 def _matrices(layer: nn.Module) -> Iterator[torch.Tensor]:
-    """The weights of a layer, each gate's of a recurrent one by itself: stacked, they would pass for one of that many more outputs."""
+    """The matrices of a layer; of a recurrent layer each gate's by itself, since stacked they would pass for one with more outputs."""
     if isinstance(layer, nn.Linear | nn.Conv1d):
         yield layer.weight
     elif isinstance(layer, nn.RNNBase):

@@ -1,4 +1,4 @@
-"""The training loop, from the first batch to the last, resumable after any of them. Needs torch."""
+"""The training loop: from the first batch to the last, resumable after any of them. Needs torch."""
 
 import math
 import time
@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from model.architectures.factory import Prepared
+from model.architectures.factory import PreparedNetwork
 from model.architectures.registry import build_network
-from model.measuring.metrics import evaluate
+from model.measuring.forward import loss_and_accuracy
 from model.runs.best_epoch import best_epoch, is_out_of_patience
 from model.runs.folder import CHECKPOINT
 from model.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from model.training.choices import DEFAULT_BEST_BY
 from model.training.class_weights import balanced_weights
-from model.training.epoch import EpochSums, first_not_finite
+from model.training.epoch import EpochSums, find_not_finite
 from model.training.initialisation import initialise
 from model.training.optim import make_optimizer, make_schedule
 from model.training.recipe import TrainConfig, require_same_config
@@ -34,10 +34,10 @@ from pipeline.text.alphabet import require_same_profile
 EVALUATION_BATCH = 1024
 
 OnStep = Callable[[int, Callable[[], Mapping[str, float | str]]], None]
-"""Told after each step of the batches done, and how to ask for figures to show."""
+"""Told after each step how many batches are done, with a function that makes the figures to show."""
 
 OnEpoch = Callable[[dict[str, Any]], None]
-"""Told of each epoch's line of metrics."""
+"""Told each epoch's line of metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Trained:
     Attributes:
         network: In evaluation mode.
         history: A line of metrics for each epoch.
-        epoch: The one, from 0, whose weights the network has: the last one, or the best one where that is kept.
-        best_epoch: The best one on the held-out rows, whether it is kept or not; by accuracy where nothing else was said.
+        epoch: The epoch, from 0, whose weights the network has: the last one, or the best one if that is kept.
+        best_epoch: The best epoch on the held-out rows, kept or not; by accuracy unless the configuration says otherwise.
     """
 
     network: nn.Module
@@ -67,7 +67,7 @@ class Training:
         run: The run's folder, for checkpoints.
         device: Where to train.
         num_workers: Reader processes.
-        checkpoint_seconds: Write a checkpoint when the last one is older than this, and at each epoch's end.
+        checkpoint_seconds: Write a checkpoint when the last one is older than this; one is also written after each epoch.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Training:
         self.network = build_network(config.architecture(len(manifest.labels)), manifest.profile, len(manifest.labels))
         initialise(self.network, config.init)
         self.network.to(device)
-        if isinstance(self.network, Prepared):
+        if isinstance(self.network, PreparedNetwork):
             self.network.prepare(
                 open_codes(folder, shard).view(np.ndarray) for shard in manifest.shards if shard.split == TRAIN
             )
@@ -103,17 +103,8 @@ class Training:
         self.num_batches = len(dataset)
         self._schedule = make_schedule(config, self._optimizer, config.epochs * self.num_batches)
         weights = balanced_weights(folder, manifest) if config.class_weights == "balanced" else None
-        self._step = TrainStep(
-            self.network,
-            self._optimizer,
-            self._schedule,
-            device,
-            precision=config.precision,
-            compiled=config.compile,
-            label_smoothing=config.label_smoothing,
-            class_weights_K=None if weights is None else torch.from_numpy(weights).to(device),
-            clip_norm=config.clip_norm,
-        )
+        weights_K = None if weights is None else torch.from_numpy(weights).to(device)
+        self._step = TrainStep(self.network, self._optimizer, self._schedule, device, config, weights_K)
         self._history: list[dict[str, Any]] = []
         self._best: dict[str, torch.Tensor] = {}  # The best epoch's weights, where they are kept.
         self._sums = EpochSums(device)
@@ -121,14 +112,14 @@ class Training:
 
     @property
     def batches_done(self) -> int:
-        """Batches of the whole training that lie behind."""
+        """How many batches of the whole training are done."""
         return self._train.dataset.epoch * self.num_batches + self._train.dataset.delivered
 
     def resume(self) -> bool:
-        """Go on from the run's checkpoint; returns whether there is one.
+        """Go on from the run's checkpoint, if there is one; returns whether there is.
 
         Raises:
-            MismatchError: The checkpoint is of another configuration or dataset; names what differs.
+            MismatchError: The checkpoint has another configuration, profile or dataset; names what differs.
             InputError: The checkpoint is damaged.
         """
         if not self._checkpoint.exists():
@@ -151,8 +142,8 @@ class Training:
         """Train to the end.
 
         Raises:
-            InputError: A loss or a weight is no longer finite; says in which batch.
-            MissingError: The network is to be compiled and cannot be.
+            InputError: A loss or a weight is no longer finite; names the batch.
+            MissingError: The network should be compiled and cannot be.
         """
         for line in self._history:
             on_epoch(line)
@@ -162,7 +153,7 @@ class Training:
         if self._config.keep_best and epoch != best:
             self.network.load_state_dict(self._best)
             epoch = best
-        if isinstance(self.network, Prepared):
+        if isinstance(self.network, PreparedNetwork):
             self.network.finish()
         return Trained(network=self.network.eval(), history=self._history, epoch=epoch, best_epoch=best)
 
@@ -181,7 +172,7 @@ class Training:
         for codes_BL, label_ids_B in self._train:
             loss, logits_BK = self._step(codes_BL, label_ids_B)
             sums.add(loss, logits_BK, label_ids_B)
-            if self._device.type == "cpu":  # Where looking does not wait for a device.
+            if self._device.type == "cpu":  # Here looking does not wait for a device.
                 self._require_finite_loss()
             on_step(self.batches_done, self._figures)
             if time.monotonic() - self._checkpointed >= self._checkpoint_seconds:
@@ -189,14 +180,10 @@ class Training:
                 self._save()
         self._require_finite()
         line = {"epoch": epoch, **sums.metrics(), "lr": self._schedule.get_last_lr()[0]}
-        evaluation = evaluate(self.network, self._valid)
-        if not math.isfinite(evaluation.loss):
-            raise self._not_finite(self.num_batches, f"the loss on held-out rows is {evaluation.loss}")
-        line |= {
-            "valid_loss": evaluation.loss,
-            "valid_accuracy": evaluation.accuracy,
-            "seconds": round(sums.seconds(), 3),
-        }
+        valid = loss_and_accuracy(self.network, self._valid)
+        if not math.isfinite(valid.loss):
+            raise self._not_finite(self.num_batches, f"the loss on held-out rows is {valid.loss}")
+        line |= {"valid_loss": valid.loss, "valid_accuracy": valid.accuracy, "seconds": round(sums.seconds(), 3)}
         self._history.append(line)
         self._sums = EpochSums(self._device)
         if self._config.keep_best and best_epoch(self._history, self._best_by) == epoch:
@@ -209,13 +196,13 @@ class Training:
         return {"epoch": f"{self._train.dataset.epoch + 1}/{self._config.epochs}"} | self._sums.figures()
 
     def _require_finite(self) -> None:
-        """Asked where the device is waited for anyway, and before every checkpoint, so that none holds a training beyond repair."""
+        """Check where the device is waited for anyway, and before each checkpoint, so that none holds a training beyond repair."""
         self._require_finite_loss()
-        if broken := first_not_finite(self.network, self._optimizer):
+        if broken := find_not_finite(self.network, self._optimizer):
             raise self._not_finite(self._train.dataset.delivered or self.num_batches, f"{broken} are not finite")
 
     def _require_finite_loss(self) -> None:
-        if found := self._sums.first_not_finite():
+        if found := self._sums.first_not_finite_batch():
             batch, loss = found
             raise self._not_finite(batch, f"the loss is {loss}")
 

@@ -1,4 +1,4 @@
-"""Optimisers by name, and their learning rate over a training. Needs torch."""
+"""The optimiser of a training, and the schedule of its learning rate, by their names. Needs torch."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,13 +21,13 @@ _KINDS: dict[str, type[Optimizer]] = {
 
 
 def make_optimizer(config: TrainConfig, parameters: Iterable[torch.nn.Parameter]) -> Optimizer:
-    """The optimiser that a config names, with its options.
+    """Make the optimiser that a config names, with its options.
 
-    Weight decay is added to the gradient, but for AdamW, which takes it off the weights (Loshchilov and Hutter, "Decoupled Weight Decay
-    Regularization", 2019).
+    Weight decay is added to the gradient, except by AdamW, which subtracts it from the weights (Loshchilov and Hutter, "Decoupled Weight
+    Decay Regularization", 2019).
 
-    Where torch can, all is fused into one pass over the parameters: on 4.2 million of them and 2 cores, AdamW's step took an eighth to a
-    fourth of the time.
+    Where torch can, a step is fused into one pass over the parameters: with 4.2 million of them on 2 cores, AdamW's step took an eighth
+    to a fourth of the time.
     """
     parameters = list(parameters)
     options: dict[str, Any] = {name: getattr(config, name) for name in OPTIMIZER_OPTIONS[config.optimizer]}
@@ -45,5 +45,5 @@ def make_optimizer(config: TrainConfig, parameters: Iterable[torch.nn.Parameter]
 
 
 def make_schedule(config: TrainConfig, optimizer: Optimizer, num_steps: int) -> LambdaLR:
-    """The schedule that a config names, to be stepped after every one of num_steps batches."""
+    """Make the schedule that a config names; it is stepped after each of num_steps batches."""
     return LambdaLR(optimizer, make_factor(config, num_steps))

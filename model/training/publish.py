@@ -1,4 +1,4 @@
-"""What makes a run of a trained network: it is measured on the held-out rows and published, `model.json` last. Needs torch."""
+"""The publishing of a run: weights, report and evaluation are written into its folder, `model.json` last. Needs torch."""
 
 import hashlib
 from importlib.metadata import version
@@ -20,14 +20,14 @@ from pipeline.storage.durable import replace_file
 def publish_run(
     run: Path, manifest: Manifest, architecture: Architecture, network: nn.Module, evaluation: RunEvaluation
 ) -> list[Path]:
-    """Write weights, report and evaluation beside the configuration and the metrics, and `model.json` last.
+    """Write a run's weights, report and evaluation beside its configuration and metrics, and `model.json` last.
 
     Args:
-        run: The run's folder, with `config.toml` and `metrics.jsonl`.
+        run: The run's folder, with `config.toml` and `metrics.jsonl` in it.
         manifest: Of the dataset.
-        architecture: The network's sizes.
-        network: The network.
-        evaluation: What was measured of it.
+        architecture: Kind and sizes of the network.
+        network: The trained network.
+        evaluation: Of the network.
 
     Returns:
         The run's files.

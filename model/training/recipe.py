@@ -1,4 +1,4 @@
-"""Recipes: all that decides the weights of a training, resolved from a name, the flags and the data. Imports nothing heavy."""
+"""The configuration of a training: all that decides its weights, made from a recipe, the flags and the data. Imports nothing heavy."""
 
 import difflib
 import json
@@ -58,14 +58,14 @@ _DEFAULT_MIN_EPOCHS, _DEFAULT_MAX_EPOCHS, _DEFAULT_MIN_STEPS = 3, 50, 250
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that the weights of a training depend on, beside its data. What a choice has no use for is None.
+    """Everything but the data that the weights of a training depend on. Options of an optimiser or a schedule not chosen are None.
 
     Attributes:
-        recipe: Where the defaults came from.
+        recipe: The recipe that gave the defaults.
         arch: A name in `CONFIGS`.
-        epochs: Passes over the training rows; fewer where patience ends them.
+        epochs: Passes over the training rows; fewer if patience ends them.
         batch_size: Rows a step.
-        lr: Learning rate; the peak of a schedule.
+        lr: Learning rate, the peak of the schedule.
         optimizer: A name in `OPTIMIZER_OPTIONS`.
         momentum: Of sgd and rmsprop.
         nesterov: Whether sgd's momentum is Nesterov's.
@@ -75,23 +75,23 @@ class TrainConfig:
         eps: Added to the root of squared gradients.
         amsgrad: Whether adam divides by the largest mean of squares so far.
         weight_decay: Of the optimiser; decoupled from the gradient in adamw.
-        clip_norm: What the gradient's norm is cut to; 0 for no limit.
+        clip_norm: Limit that the gradient's norm is cut to; 0 for none.
         schedule: A name in `SCHEDULE_OPTIONS`, stepped after every batch.
         warm_up: Share of all steps in which the learning rate rises to its peak.
         step_epochs: Epochs between two changes of ``step``.
         milestones: Epochs done when ``multi-step`` changes.
-        gamma: What the learning rate is multiplied with at a change.
+        gamma: Factor of the learning rate at a change.
         init: One of `Init`, the rule of the first weights.
         label_smoothing: Share of the target that goes to all classes alike, in training.
         class_weights: One of `ClassWeights`, in training.
         patience: Stop after so many epochs without a better one; 0 for never.
-        keep_best: Whether the weights are those of the best epoch instead of the last one.
-        best_by: One of `BestBy`, on held-out rows; None where the last epoch is kept.
+        keep_best: Whether the run gets the weights of the best epoch instead of the last one.
+        best_by: One of `BestBy`, on held-out rows; None if the last epoch is kept.
         shuffle: Whether to shuffle each epoch.
         limit_batches: Batches an epoch; 0 for all.
         seed: Of the first weights, of dropout and of the order.
-        precision: One of `Precision`, of forward and backward in training; weights stay float32, and rows held out are measured in it.
-        compile: Whether to train through torch.compile, whose kernels round otherwise.
+        precision: One of `Precision`, of forward and backward in training; weights and measuring stay float32.
+        compile: Whether to train through torch.compile, whose kernels round differently.
         dropout: Of the architecture; None for its own default.
         norm: Of the architecture; None for its own default.
     """
@@ -146,23 +146,23 @@ class TrainConfig:
             raise UsageError("--nesterov: expected a --momentum above 0, got 0")
         self._require_milestones()
         self._require_best()
-        architecture = self.architecture(2)  # Refuses an option that it has no use for.
+        architecture = self.architecture(2)  # Refuses options that the architecture does not have.
         if self.compile and not architecture.compiles:
             raise UsageError(f"--compile: torch.compile does not know --arch {self.arch}; train without --compile")
 
     def architecture(self, num_classes: int) -> Architecture:
-        """The sizes of the network to train.
+        """The config of the network to train.
 
         Args:
             num_classes: K.
 
         Raises:
-            UsageError: The architecture has no use for an option, or its value makes no sense.
+            UsageError: The architecture does not have an option, or its value makes no sense.
         """
         return choose_architecture(self.arch, num_classes, dropout=self.dropout, norm=self.norm)
 
     def _require_useful(self, choice: str, options_of: dict[str, dict[str, Any]]) -> None:
-        """Refuse what would change nothing."""
+        """Refuse options that the chosen optimiser or schedule does not have: they would change nothing."""
         chosen = getattr(self, choice)
         for option in _options(options_of):
             value = getattr(self, option)
@@ -204,27 +204,27 @@ def _flag(name: str) -> str:
 
 
 def _given(name: str, value: Any) -> str:
-    """A flag as it was given, about."""
+    """A flag about as it was given."""
     if isinstance(value, bool):
         return _flag(name) if value else _flag(f"no-{name}")
     return f"{_flag(name)} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def resolve(recipe: str, flags: dict[str, Any], *, num_train: int, num_valid: int) -> TrainConfig:
-    """Fill in what the flags leave open.
+    """Make the configuration of a training: what the flags leave open comes from the recipe and the data.
 
-    ``seed`` is the article: it stops each epoch after as many batches as the held-out rows would fill, and never shuffles. ``default``
-    repeats small data sets so often that there are enough steps to learn from.
+    ``seed`` is the article's: it stops each epoch after as many batches as the held-out rows would fill, and never shuffles. ``default``
+    passes over small datasets more often, so that there are enough steps to learn.
 
     Args:
         recipe: A name in `RECIPES`.
-        flags: Values by field name, for those that were given.
+        flags: The values that were given, by the names of `TrainConfig`'s fields.
         num_train: Rows to train from.
         num_valid: Rows held out.
 
     Raises:
-        UsageError: A value makes no sense, or nothing has a use for it.
-        InputError: The data set is too small.
+        UsageError: A value makes no sense, or would change nothing.
+        InputError: The dataset is too small.
     """
     if not num_train or not num_valid:
         raise InputError(

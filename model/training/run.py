@@ -1,4 +1,4 @@
-"""Trains a run: a dataset in, a published run out. What the train job does, without its flags and its console."""
+"""The training of a run: a dataset in, a published run out. What `jobs.train` does, without its flags and console."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ import torch
 
 from model.engines.device import choose_device
 from model.engines.predictor import Device
-from model.measuring.layers import summarise
+from model.measuring.layers import list_layers
 from model.measuring.network import measure_network
 from model.runs.evaluation import Layer, RunEvaluation
 from model.runs.folder import CHECKPOINT, CONFIG_TOML, METRICS_JSONL, require_free_run
@@ -28,23 +28,23 @@ from pipeline.storage.durable import replace_file
 from pipeline.storage.staging import exclusive
 
 STORED_OPTIONS = ("baseline", "device", "num_workers", "checkpoint_seconds", "threads")
-"""What `config.toml` has beside the configuration, so that it can be given to another training."""
+"""What `config.toml` holds beside the configuration, so that it can be given to another training."""
 
 SayLayers = Callable[[Meter, Sequence[Layer]], None]
-"""Tells a person or a machine of the network's layers before the training begins."""
+"""Shows the network's layers before the training begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Where a training happens and what it costs; nothing here changes the weights, but `TrainConfig` does.
+    """Where a training happens and what it may cost. Nothing here changes the weights; `TrainConfig` does.
 
     Attributes:
         out: The run's folder.
-        baseline: What to hold the network against; ``none`` for nothing.
-        device: ``auto`` takes CUDA where there is a device.
+        baseline: What to compare the network with; ``none`` for nothing.
+        device: ``auto`` takes CUDA if there is a device.
         num_workers: Processes that read batches; 0 reads ahead in a thread.
-        checkpoint_seconds: Write a checkpoint so often, beside the one at each epoch's end.
-        resume: Go on from the last checkpoint; start where there is none.
+        checkpoint_seconds: How often to write a checkpoint; one is also written after each epoch.
+        resume: Go on from the last checkpoint; start if there is none.
         overwrite: Start over in a folder with a run.
         threads: Threads to use; 0 for all cores.
     """
@@ -73,7 +73,7 @@ class TrainedRun:
 
     Attributes:
         config: What decided the weights.
-        trained: The training.
+        trained: The outcome of the training.
         evaluation: Of the network that was published.
         resumed: Whether it went on from a checkpoint.
         outputs: The run's files.
@@ -104,13 +104,13 @@ def train(
     Args:
         dataset: The dataset's folder.
         options: Where it happens.
-        choices: What was chosen beside the recipe, by the names of `TrainConfig`'s fields.
+        choices: Values that take the place of the recipe's, by the names of `TrainConfig`'s fields.
         recipe: A name in `RECIPES`.
         meters: Open what shows the progress.
-        say_layers: Told of the network.
+        say_layers: Shows the network's layers.
 
     Raises:
-        CharmillError: No model was published; a checkpoint may be there to go on from.
+        CharmillError: No model was published; there may be a checkpoint to go on from.
     """
     num_threads = available_threads(options.threads)
     torch.set_num_threads(num_threads)
@@ -122,7 +122,7 @@ def train(
     config = resolve(recipe, dict(choices or {}), **num_rows)
     verify_shards(dataset, manifest)
     counts = (count_classes(dataset, manifest, split) for split in (TRAIN, VALID))
-    amiss = check_classes(str(dataset), manifest.labels, *counts)
+    remarks = check_classes(str(dataset), manifest.labels, *counts)
     require_free_run(options.out, resume=options.resume, overwrite=options.overwrite)
     options.out.mkdir(parents=True, exist_ok=True)
     with exclusive(options.out):
@@ -137,8 +137,8 @@ def train(
         )
         resumed = _begin(training, config, options)
         with meters("train", config.epochs * training.num_batches) as meter:
-            _say_start(meter, manifest, config, training, device, amiss)
-            say_layers(meter, summarise(training.network, manifest.profile))
+            _say_start(meter, manifest, config, training, device, remarks)
+            say_layers(meter, list_layers(training.network, manifest.profile))
             trained = training.run(meter.update, _epoch_writer(options.out, meter))
             if len(trained.history) < config.epochs:
                 meter.note("out of patience", epochs=len(trained.history), best_epoch=trained.best_epoch + 1)
@@ -158,7 +158,7 @@ def train(
 
 
 def _begin(training: Training, config: TrainConfig, options: TrainOptions) -> bool:
-    """Go on from the checkpoint where that is wanted and there is one; returns whether there was. Writes the configuration."""
+    """Resume if that is wanted and there is a checkpoint, returning whether it did; write the configuration."""
     resumed = options.resume and training.resume()
     if not resumed:
         # The model that an earlier training published stays whole until this one replaces it.
@@ -176,9 +176,9 @@ def _say_start(
     config: TrainConfig,
     training: Training,
     device: torch.device,
-    amiss: Mapping[str, str],
+    remarks: Mapping[str, str],
 ) -> None:
-    for what, classes in amiss.items():
+    for what, classes in remarks.items():
         meter.note(what, classes=classes)
     if config.recipe == "seed" and manifest.profile.name != "seed":
         meter.note(
@@ -194,7 +194,7 @@ def _say_start(
 
 
 def _epoch_writer(out: Path, meter: Meter) -> OnEpoch:
-    """What writes each epoch's line of metrics and says it."""
+    """Make the function that writes and shows each epoch's line of metrics."""
     lines: list[str] = []
 
     def on_epoch(line: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
-"""The learning rate's factor as a function of the step, which is why a training that is resumed has the same rate. Imports nothing heavy.
+"""The schedule: the learning rate's factor as a function of the step alone, so that a resumed training has the same rate.
 
 A step is a batch. ``step``, ``multi-step`` and ``exponential`` change at the ends of epochs, the others after every batch.
+Imports nothing heavy.
 """
 
 import math
@@ -17,14 +18,14 @@ ONE_CYCLE_END = ONE_CYCLE_START / 1e4
 
 
 def make_factor(config: TrainConfig, num_steps: int) -> Factor:
-    """What the learning rate is multiplied with at each step, counted from 0.
+    """Make the function that gives the factor of the learning rate at each step, from 0.
 
-    A warm-up of W steps is linear, from 1/(W + 1) to 1, and multiplies what the schedule gives. Epochs are counted from the first one,
-    with or without it; ``cosine`` falls from its end on.
+    A warm-up of W steps is linear, from 1/(W + 1) to 1, and multiplies what the schedule gives. Epochs count from the first one, with
+    or without a warm-up; ``cosine`` falls from the end of the warm-up on.
 
     Args:
         config: Names the schedule and its options.
-        num_steps: Of all its epochs.
+        num_steps: Steps of the whole training.
     """
     num_steps = max(1, num_steps)
     if config.schedule == "one-cycle":
@@ -56,7 +57,7 @@ def _factor(config: TrainConfig, num_steps: int, warm_up_steps: int) -> Factor:
 
 
 def _one_cycle(num_steps: int) -> Factor:
-    """Rises from 1/25 along a cosine for the first 30 % and falls to nearly zero for the rest (Smith, "Super-Convergence", 2018)."""
+    """Rise from 1/25 along a cosine for the first 30 % of steps, then fall to nearly zero (Smith, "Super-Convergence", 2018)."""
     peak = ONE_CYCLE_WARM_UP * num_steps
 
     def factor(step: int) -> float:

@@ -67,13 +67,13 @@ def make_dataset(folder: Path) -> Path:
 
 def make_step(name: str, *, precision: str = "float32", compiled: bool = False) -> TrainStep:
     """The training's own step of a network."""
-    config = resolve("default", {}, num_train=NUM_ROWS, num_valid=1)
+    config = resolve("default", {"precision": precision, "compile": compiled}, num_train=NUM_ROWS, num_valid=1)
     profile = get_profile(PROFILE)
     torch.manual_seed(1)
     network = build_network(CONFIGS[name]().sized(4), profile, 4) if name in CONFIGS else Linear(profile.max_length)
     optimizer = make_optimizer(config, network.parameters())
     schedule = make_schedule(config, optimizer, 1 << 30)
-    return TrainStep(network, optimizer, schedule, CPU, precision=precision, compiled=compiled)
+    return TrainStep(network, optimizer, schedule, CPU, config)
 
 
 def make_loader(folder: Path, manifest: Manifest) -> BatchLoader:

@@ -19,8 +19,8 @@ from model.architectures.ngram.network import Ngram
 from model.architectures.trained import Model, Weights
 from model.engines import folded
 from model.engines.folded import FoldedPredictor
-from model.engines.predictor import BATCH_ROWS, Predictor
-from model.engines.torch_predictor import TorchPredictor
+from model.engines.predictor import Predictor
+from model.engines.torch_predictor import BATCH_ROWS, TorchPredictor
 from pipeline.errors import InputError
 from pipeline.text.alphabet import PROFILES, get_profile
 from tests.datasets import random_codes, random_model

@@ -1,4 +1,4 @@
-"""Sizes and options of the article's network."""
+"""The config of `charcnn`, the article's network: its sizes and options."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -22,8 +22,8 @@ class CharCnnConfig(Architecture):
         channels_2: Channels after the second one.
         hidden: Width of the first linear layer.
         dropout: Share of the features left out before each linear layer in training; the article leaves out none.
-        norm: What follows each convolution's ReLU: ``layer`` over the channels of a position, as the article, ``batch`` over all
-            positions of a batch, ``none``.
+        norm: What follows each convolution's ReLU: ``layer`` over the channels of a position, as in the article, ``batch`` over all
+            positions of a batch, or ``none``.
     """
 
     name: ClassVar[str] = "charcnn"

@@ -1,10 +1,9 @@
-"""What of the `charcnn` network can be computed before any text is there. Feeds charcnn_kernel.py. Needs no torch.
+"""The `charcnn` network folded for scoring without torch: what can be computed before any text arrives is computed once, on loading.
 
-A code trigram fixes the first convolution, its ReLU and its LayerNorm at a position, and the second convolution is linear in that. With
-few codes, what every trigram gives to it is a table, and a position costs three rows of that table. LayerNorm's weight and bias
-are linear as well, so they go into the next layer, and so does the whole of a BatchNorm. Behind the text there is nothing but padding, the
-same for every row.
-L max_length, C channels, H hidden, K classes.
+A trigram of codes fixes the first convolution, its ReLU and its LayerNorm at a position, and the second convolution is linear in those.
+So with few codes, what each trigram adds to the second convolution is a table, and a position costs three rows of that table.
+LayerNorm's weight and bias are linear too and go into the next layer, as does the whole of a BatchNorm. After the text there is only
+padding, the same for every row. `kernel.py` runs on what is made here. L max_length, C channels, H hidden, K classes.
 """
 
 import numpy as np
@@ -25,13 +24,13 @@ _Doubles = npt.NDArray[np.float64]
 
 
 class FoldedCharCnn:
-    """The network, ready to predict.
+    """The network, ready to predict without torch.
 
     Args:
         model: What was trained.
         config: Its sizes.
-        weights: Its weights, fitting.
-        table_bytes: Where a table of trigrams would be larger, there is none.
+        weights: The model's; they fit.
+        table_bytes: The largest table of trigrams; where it would be larger, the second convolution is computed.
     """
 
     def __init__(
@@ -58,12 +57,7 @@ class FoldedCharCnn:
             fill_table(self._convolutions, self._table)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
-        """Write the probabilities of some rows.
-
-        Args:
-            codes_BL: uint8 [B, L], contiguous, none above the fill code.
-            probabilities_BK: float32 [B, K], contiguous, written.
-        """
+        """See `FoldedNetwork.predict`."""
         if self._table is None:
             predict_by_product(codes_BL, self._fill, self._convolutions, self._linears, probabilities_BK)
         else:
@@ -72,7 +66,7 @@ class FoldedCharCnn:
 
 
 def _taps(w: dict[str, _Doubles]) -> _Doubles:
-    """What the second convolution gets, whatever the codes are, from a position before, from its own, and from one after, [3, C]."""
+    """What the second convolution gets, whatever the codes, from the position before, its own, and the one after, [3, C]."""
     taps_3C = np.tensordot(w["conv_2.weight"], w["norm_1.bias"], axes=(1, 0)).T.copy()
     taps_3C[1] += w["conv_2.bias"]
     return taps_3C

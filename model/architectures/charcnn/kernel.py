@@ -1,8 +1,8 @@
-"""The `charcnn` network in Numba, for scoring without torch. Follows charcnn.py; equal to it but for rounding. Pure.
+"""The kernel of the `charcnn` network, for scoring without torch: what `network.py` computes, but for rounding.
 
 Rows are sorted by length and go in batches of `BATCH_ROWS`, position by position, so that a position's weights stay in the nearest cache.
-What the padding after the text adds was summed beforehand. folded_charcnn.py makes the arrays. N rows, L max_length, C channels, H hidden,
-K classes; in float32 arrays C, H and K are filled up to whole vectors.
+`folded.py` makes the arrays, and has summed what the padding after the text adds. N rows, L max_length, C channels, H hidden, K classes;
+in float32 arrays C, H and K are filled up to whole vectors.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from numba import njit
 from model.architectures.charcnn.norm import NORM_EPSILON
 from model.kernels.length import Integers, longest_first
 from model.kernels.product import TILE, Floats, multiply_tile
-from model.kernels.softmax import write_softmax
+from model.kernels.softmax import write_linear_softmax
 from model.kernels.vector import (
     LANES,
     add,
@@ -29,19 +29,19 @@ from model.kernels.vector import (
 )
 
 BATCH_ROWS = 8 * TILE
-REACH = 2  # How far behind the text its codes change the features: one position for each convolution.
+REACH = 2  # How far past its end a text changes the features: a position for each convolution.
 
 
 class Convolutions(NamedTuple):
-    """From codes to the second convolution.
+    """The folded layers from the codes to the second convolution.
 
     Attributes:
-        conv_1: [3, codes, C1]: what a code adds to the position after it, with the bias to its own, and to the one before it.
+        conv_1: [3, codes, C1]: what a code adds to the position after it, to its own (with the bias), and to the one before it.
         mask: [C1], 1 for a channel, 0 where filled up.
         channels: C1 without the filling.
-        is_centred: Whether norm_1 centres and scales a position's channels; if not, it is in the weights altogether.
-        conv_2: Packed [C1, C2], three of them, for the position before, the same and the one after; norm_1 is in them.
-        bias_2: [L, C2], the bias, and what norm_1's bias adds from the neighbours that are there.
+        is_centred: Whether norm_1 centres and scales a position's channels; if not, all of it is in the weights.
+        conv_2: Three packed [C1, C2], for the position before, the same and the one after, with norm_1's weight in them.
+        bias_2: [L, C2], the bias, and what norm_1's bias adds from those neighbours that exist.
         num_codes: Codes with the fill code.
     """
 
@@ -55,14 +55,14 @@ class Convolutions(NamedTuple):
 
 
 class Linears(NamedTuple):
-    """From the second convolution to logits.
+    """The folded layers from the second convolution to the logits.
 
     Attributes:
         mask: [C2], 1 for a channel, 0 where filled up.
         channels: C2 without the filling.
         is_centred: Whether norm_2 centres and scales a position's channels.
-        linear_1: Packed [C2, H], L of them; norm_2 is in them.
-        start: [L + 1, H]: the bias, and what the positions from there on add where nothing but padding is near.
+        linear_1: L packed [C2, H], with norm_2's weight in them.
+        start: [L + 1, H]: for each position the bias, and what all positions from there on add when they are padding.
         hidden: H without the filling.
         linear_2: Packed [H, K], divided by the temperature.
         bias: [K], divided by the temperature.
@@ -80,7 +80,7 @@ class Linears(NamedTuple):
 
 @njit(nogil=True, cache=True, inline="always")
 def _add_three(a: Floats, at_a: int, b: Floats, at_b: int, c: Floats, at_c: int, x: Floats, at: int, width: int) -> Any:
-    """Add three vectors, then ReLU.
+    """Add three vectors and apply ReLU.
 
     Returns:
         The sum over all channels.
@@ -96,18 +96,18 @@ def _add_three(a: Floats, at_a: int, b: Floats, at_b: int, c: Floats, at_c: int,
 
 @njit(nogil=True, cache=True, inline="always")
 def _centre(x: Floats, at: int, mask: Floats, sum_of_all: Any, share: Any, is_centred: bool) -> Any:
-    """Subtract the mean, where the norm is one that does.
+    """Subtract the mean, if the norm does.
 
     Args:
         x: Flat, read and written.
         at: Where the row begins.
         mask: See `Linears`.
-        sum_of_all: Of the row.
+        sum_of_all: The row's sum.
         share: 1 / channels.
         is_centred: See `Linears`.
 
     Returns:
-        What to multiply by to give the row a variance of 1. From differences to the mean, as that is most exact.
+        The factor that gives the row a variance of 1, from differences to the mean, which is the most exact way.
     """
     if not is_centred:
         return np.float32(1)
@@ -122,7 +122,7 @@ def _centre(x: Floats, at: int, mask: Floats, sum_of_all: Any, share: Any, is_ce
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy")
 def _first_convolution(before: int, code: int, after: int, convolutions: Convolutions, x: Floats, at: int) -> None:
-    """The first convolution, ReLU and norm at a position, but for the norm's weight and bias."""
+    """Compute the first convolution, ReLU and norm at a position, without the norm's weight and bias."""
     conv_1, num_codes, mask = convolutions.conv_1, convolutions.num_codes, convolutions.mask
     width = mask.shape[0]
     here, later = (num_codes + code) * width, (2 * num_codes + after) * width
@@ -135,7 +135,7 @@ def _first_convolution(before: int, code: int, after: int, convolutions: Convolu
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def fill_table(convolutions: Convolutions, table: Floats) -> None:
-    """Add to each trigram's three rows what it gives to the second convolution at the position after, at its own, and at the one before.
+    """Add to each trigram's three rows what it adds to the second convolution at the position after, its own, and the one before.
 
     Args:
         convolutions: The network's.
@@ -161,13 +161,13 @@ def fill_table(convolutions: Convolutions, table: Floats) -> None:
 def _add_position(
     position: int, x: Floats, sums: Floats, active: int, linears: Linears, hidden: Floats, row: int
 ) -> None:
-    """The norm for a tile, times its position's part of linear_1.
+    """Apply the norm to a tile and multiply it by its position's part of linear_1.
 
     Args:
         position: Of the codes.
-        x: [6, C2], after ReLU; centred here where the norm does.
-        sums: float32 [6], over the channels; written as well.
-        active: The rows that count; the others add nothing.
+        x: [6, C2], after ReLU; centred here if the norm does.
+        sums: float32 [6], over the channels; overwritten.
+        active: How many of the rows count; the others add nothing.
         linears: The network's.
         hidden: [rows, H], added to.
         row: Where in hidden the tile begins.
@@ -175,7 +175,7 @@ def _add_position(
     share = np.float32(1) / np.float32(linears.channels)
     channels, width = linears.channels, linears.mask.shape[0]
     for index in range(TILE):
-        # LayerNorm's scale waits until the product is there: so long nothing waits for the square root.
+        # LayerNorm's scale is applied after the product, so that nothing waits for the square root meanwhile.
         scale = _centre(x, index * width, linears.mask, sums[index], share, linears.is_centred)
         sums[index] = scale if index < active else np.float32(0)
     hidden_width = linears.start.shape[1]
@@ -187,21 +187,11 @@ def _add_position(
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _write_probabilities(hidden: Floats, rows: Integers, linears: Linears, probabilities_NK: Floats) -> None:
-    """ReLU, linear_2 and softmax for a batch."""
-    width, classes = linears.start.shape[1], linears.bias.shape[0]
+    """Apply ReLU, linear_2 and softmax to a batch."""
     for step in range(0, hidden.shape[0], LANES):
         store(hidden, step, positive_part(load_16(hidden, step)))
-    logits, ones = np.empty(TILE * classes, np.float32), np.ones(TILE, np.float32)
-    for tile in range(0, len(rows), TILE):
-        for index in range(TILE):
-            logits[index * classes : (index + 1) * classes] = linears.bias
-        for panel in range(classes // LANES):
-            at = panel * linears.hidden * LANES
-            multiply_tile(
-                hidden, tile * width, width, linears.hidden, linears.linear_2, at, ones, logits, panel * LANES, classes
-            )
-        for index in range(min(TILE, len(rows) - tile)):
-            write_softmax(logits[index * classes :], probabilities_NK[rows[tile + index]])
+    width = linears.start.shape[1]
+    write_linear_softmax(hidden, width, linears.hidden, linears.linear_2, linears.bias, rows, probabilities_NK)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -213,13 +203,13 @@ def predict_by_table(
     linears: Linears,
     probabilities_NK: Floats,
 ) -> None:
-    """Codes to probabilities, three rows of a table a position.
+    """Turn codes into probabilities, with three rows of a table for each position.
 
     Args:
         codes_NL: uint8 [N, L], none above the fill code.
         fill: The code after the text.
         num_codes: Codes with the fill code.
-        table: [trigrams + 1 or more, 3, C2], of `fill_table`; the last row is zero.
+        table: [trigrams + 1 or more, 3, C2], from `fill_table`; the last row is zero.
         linears: The network's.
         probabilities_NK: float32 [N, K], written.
     """
@@ -227,7 +217,7 @@ def predict_by_table(
     hidden_width = linears.start.shape[1]
     nothing = table.shape[0] - 1
     used, order = longest_first(codes_NL, fill, REACH)
-    # The trigrams of a batch: of position p in row p + 1, beyond both ends nothing.
+    # The trigrams of a batch: that of position p is in row p + 1, and beyond both ends stands the zero row.
     trigrams = np.full((length + 2, BATCH_ROWS), nothing, np.int32)
     x, sums = np.zeros(TILE * width, np.float32), np.zeros(TILE, np.float32)
     hidden = np.zeros(BATCH_ROWS * hidden_width, np.float32)
@@ -263,7 +253,7 @@ def predict_by_product(
     linears: Linears,
     probabilities_NK: Floats,
 ) -> None:
-    """Codes to probabilities where a table of trigrams would be too large: the second convolution is a product.
+    """Turn codes into probabilities where a table of trigrams would be too large: the second convolution is a product.
 
     Args:
         codes_NL: uint8 [N, L], none above the fill code.
@@ -275,7 +265,7 @@ def predict_by_product(
     length, width = codes_NL.shape[1], linears.mask.shape[0]
     hidden_width, width_1, channels_1 = linears.start.shape[1], convolutions.mask.shape[0], convolutions.channels
     used, order = longest_first(codes_NL, fill, REACH)
-    # Of the positions before, here and after, in turn in the three places.
+    # The positions before, here and after take turns in the three places.
     normed = np.zeros(3 * BATCH_ROWS * width_1, np.float32)
     x, sums = np.zeros(TILE * width, np.float32), np.zeros(TILE, np.float32)
     zeros, ones = np.zeros(width, np.float32), np.ones(TILE, np.float32)

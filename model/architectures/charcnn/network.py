@@ -1,4 +1,4 @@
-"""The article's network, `charcnn`. B batch, L max_length, C channels, K classes. Needs torch."""
+"""The `charcnn` network, which is the article's, in torch. B batch, L max_length, C channels, K classes."""
 
 import torch
 from einops.layers.torch import Rearrange
@@ -32,7 +32,7 @@ class OneHot(nn.Module):
 class ChannelBatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy, 2015) of float32 [B, L, C], over all positions of a batch, padding and all.
 
-    torch's own counts batches in an int64 that a fixed momentum has no use for; here all that is stored is float32.
+    torch's own also stores a count of batches, an int64 that a fixed momentum does not need; here everything stored is float32.
 
     Args:
         channels: C.
@@ -49,7 +49,7 @@ class ChannelBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x_BLC: torch.Tensor) -> torch.Tensor:
-        """By the batch's own mean and variance in training, by those that ran along otherwise."""
+        """Normalise by the batch's own mean and variance in training, otherwise by the running ones."""
         batch, length, _ = x_BLC.shape
         normed_BCL = nn.functional.batch_norm(
             x_BLC.transpose(1, 2),
@@ -73,8 +73,8 @@ def _make_norm(norm: str, channels: int) -> nn.Module:
 class CharCnn(nn.Module):
     """Two convolutions with ReLU and a norm, flattened into two linear layers.
 
-    The article ends in a softmax over five classes, one of them never used, and takes the logarithm again in its loss. This one
-    gives logits of as many classes as the data has; the loss is the same function of them.
+    The article ends in a softmax over five classes, one of which never occurs, and takes a logarithm in its loss. This network
+    gives logits for as many classes as the data has; the loss is the same function of them.
 
     Args:
         config: Sizes.

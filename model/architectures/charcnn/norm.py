@@ -1,7 +1,6 @@
-"""The norms of the `charcnn` network for whoever folds its weights. Needs no torch. C channels.
+"""The norms of the `charcnn` network in evaluation, as a scale and a bias for each channel. Needs no torch. C channels.
 
-In evaluation a norm multiplies each channel by a number and adds another one; LayerNorm centres and scales a position's channels
-before that.
+Folding needs them: they can go into the weights of the next layer. LayerNorm centres and scales a position's channels first.
 """
 
 from typing import TYPE_CHECKING
@@ -13,18 +12,18 @@ if TYPE_CHECKING:
     from model.architectures.trained import Weights
 
 NORM_EPSILON = 1e-5
-BATCH_MOMENTUM = 0.1  # The share of a batch's own mean and variance in those that run along.
+BATCH_MOMENTUM = 0.1  # The share of a batch's own mean and variance in the running ones.
 
 _Doubles = npt.NDArray[np.float64]
 
 
 def channel_scale_and_bias(norm: str, weights: "Weights", layer: str) -> tuple[_Doubles, _Doubles]:
-    """What a norm multiplies each channel by in evaluation, and what it adds then.
+    """What a norm multiplies each channel by in evaluation, and what it then adds.
 
     Args:
-        norm: One of `NORMS`; of ``layer``, what comes behind centring and scaling.
+        norm: One of `NORMS`; for ``layer``, what follows centring and scaling.
         weights: Of the network.
-        layer: The norm's name there, or, of ``none``, the convolution's before it.
+        layer: The norm's name in the weights, also where it is ``none``.
 
     Returns:
         float64 [C] and float64 [C].

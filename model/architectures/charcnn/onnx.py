@@ -1,4 +1,4 @@
-"""The `charcnn` network in ONNX operators. Follows charcnn.py; folds the one-hot rows into tables as folded.py does. Needs onnx.
+"""The `charcnn` network in ONNX operators; like `folded.py`, it looks codes up in tables instead of one-hot rows. Needs onnx.
 
 N rows, L max_length, C channels, K classes.
 """
@@ -13,18 +13,7 @@ from model.architectures.trained import Model, Weights
 
 
 def charcnn_logits(graph: GraphBuilder, model: Model, config: CharCnnConfig, weights: Weights, codes: str) -> str:
-    """Add the network.
-
-    Args:
-        graph: What it is added to.
-        model: What was trained.
-        config: Its sizes.
-        weights: Its weights; they fit the model.
-        codes: The name of codes uint8 [N, L].
-
-    Returns:
-        The name of logits float32 [N, K].
-    """
+    """Add the network; see `Factory.onnx_logits`."""
     length, fill = model.profile.max_length, model.profile.fill
     indices = graph.cast(graph.pad(codes, 1, 1, graph.constant(fill, np.uint8)), TensorProto.INT32)
     # [3, C, C1]: what a code adds to the position after it, its own, and the one before it. The fill code adds nothing.

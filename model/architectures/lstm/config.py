@@ -1,4 +1,4 @@
-"""Sizes and options of the bidirectional LSTM."""
+"""The config of `lstm`, the bidirectional LSTM: its sizes and options."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar

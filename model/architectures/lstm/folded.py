@@ -1,8 +1,8 @@
-"""What of the `lstm` network can be computed before any text is there. Feeds lstm_kernel.py. Needs no torch.
+"""The `lstm` network folded for scoring without torch: what can be computed before any text arrives is computed once, on loading.
 
-What the first layer's gates get from a position follows from its code alone, so the embedding, its product with the input weights and both
-biases become one row of a table a code. Weights are laid out in blocks of 16 units, all four gates of a block side by side. H hidden,
-W width of a layer's input, U blocks, K classes.
+What a position gives to the first layer's gates depends on its code alone, so the embedding, its product with the input weights and both
+biases become a row of a table for each code. Weights are laid out in blocks of 16 units, all four gates of a block side by side.
+`kernel.py` runs on what is made here. H hidden, W width of a layer's input, U blocks, K classes.
 """
 
 import numpy as np
@@ -16,18 +16,18 @@ from model.kernels.vector import LANES
 from pipeline.text.alphabet import Codes
 
 MAX_BATCH_ROWS = 8 * TILE
-OUTPUT_BYTES = 8 << 20  # For what a layer hands to the next one; rows of a batch are fewer where they are long.
+OUTPUT_BYTES = 8 << 20  # Room for what a layer hands to the next one; of long rows, fewer go in a batch.
 
 _Doubles = npt.NDArray[np.float64]
 
 
 class FoldedLstm:
-    """The network, ready to predict.
+    """The network, ready to predict without torch.
 
     Args:
         model: What was trained.
         config: Its sizes.
-        weights: Its weights, fitting.
+        weights: The model's; they fit.
     """
 
     def __init__(self, model: Model, config: LstmConfig, weights: Weights) -> None:
@@ -61,17 +61,12 @@ class FoldedLstm:
         self._batch_rows = min(MAX_BATCH_ROWS, max(1, OUTPUT_BYTES // row_bytes // TILE) * TILE)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
-        """Write the probabilities of some rows.
-
-        Args:
-            codes_BL: uint8 [B, L], contiguous, none above the fill code.
-            probabilities_BK: float32 [B, K], contiguous, written.
-        """
+        """See `FoldedNetwork.predict`."""
         predict_lstm(codes_BL, self._fill, self._weights, self._batch_rows, probabilities_BK)
 
 
 def _by_blocks(columns_N4H: _Doubles) -> _Doubles:
-    """The columns of torch's four gates, [N, 4 H], as [N, U, 64], surplus units 0."""
+    """Bring the columns of torch's four gates, [N, 4 H], into blocks, [N, U, 64]; surplus units are 0."""
     num_rows, hidden = len(columns_N4H), columns_N4H.shape[1] // 4
     gates = np.zeros((num_rows, 4, padded(hidden)))
     gates[:, :, :hidden] = columns_N4H.reshape(num_rows, 4, hidden)
@@ -79,12 +74,12 @@ def _by_blocks(columns_N4H: _Doubles) -> _Doubles:
 
 
 def _pack(weight_4HW: _Doubles) -> Floats:
-    """One of torch's matrices, [4 H, W], as `multiply_tile` reads it, four panels a block."""
+    """Lay one of torch's matrices, [4 H, W], out for `multiply_tile`, four panels a block."""
     return pack(_by_blocks(weight_4HW.T).reshape(weight_4HW.shape[1], -1))
 
 
 def _spaced(weight_4HW: _Doubles, width: int) -> _Doubles:
-    """Of both directions' units, the last axis [2 H], with each filled up to whole blocks."""
+    """Fill each direction's units, the halves of the last axis [2 H], up to whole blocks."""
     spaced = np.zeros((*weight_4HW.shape[:-1], 2, width))
     hidden = weight_4HW.shape[-1] // 2
     spaced[..., :hidden] = weight_4HW.reshape(*weight_4HW.shape[:-1], 2, hidden)
@@ -101,7 +96,7 @@ def _fold_linear(w: dict[str, _Doubles], temperature: float, hidden: int) -> tup
 
 
 def _stack(arrays: list[npt.NDArray[np.floating]], or_shape: tuple[int, ...] = ()) -> Floats:
-    """Arrays of one shape as one, float32, aligned; an empty one where there is none."""
+    """Stack arrays of one shape, float32, aligned; without any, make an empty array."""
     stacked = aligned((len(arrays), *arrays[0].shape) if arrays else or_shape)
     for index, array in enumerate(arrays):
         stacked[index] = array

@@ -1,7 +1,7 @@
-"""The `lstm` network in Numba, for scoring without torch. Follows lstm.py; equal to it but for rounding. Pure.
+"""The kernel of the `lstm` network, for scoring without torch: what `network.py` computes, but for rounding.
 
 Rows are sorted by length and go in batches, step by step and in each direction, so that the weights of 16 units stay in the nearest cache
-for all rows of a batch. What a code gives to the gates of the first layer is a row of a table. folded_lstm.py makes the arrays. N rows,
+for all rows of a batch. What a code gives to the gates of the first layer is a row of a table. `folded.py` makes the arrays. N rows,
 L max_length, H hidden, U blocks of 16 units, K classes; H is filled up to whole blocks, whose surplus units stay 0.
 
 A block's gates are 64 columns: 16 each of input, forget, cell and output.
@@ -16,17 +16,17 @@ from numba import njit
 from model.architectures.lstm.gate_kernel import hyperbolic_tangent, logistic
 from model.kernels.length import Integers, longest_first
 from model.kernels.product import TILE, Floats, multiply_tile
-from model.kernels.softmax import write_softmax
+from model.kernels.softmax import write_linear_softmax
 from model.kernels.vector import LANES, add, larger, load_16, multiply, multiply_add, spread, store
 
 GATES = 4 * LANES
 
 
 class LstmWeights(NamedTuple):
-    """The network.
+    """The folded weights of the network.
 
     Attributes:
-        table: [2, codes, U, 64]: what each code gives to the gates of the first layer, its biases with it.
+        table: [2, codes, U, 64]: what each code gives to the gates of the first layer, with its biases.
         recurrent: Packed [H, 4 H] of every layer and direction: [layers, 2, 4 U, H, 16].
         inputs: Packed [2 H, 4 H] of all layers but the first: [layers - 1, 2, 4 U, 2 H, 16].
         biases: [layers - 1, 2, U, 64].
@@ -52,7 +52,7 @@ def _copy(source: Floats, at: int, target: Floats, to: int, width: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _place(outputs: Floats, turn: int, index: int, position: int) -> int:
-    """Where a position's outputs begin."""
+    """Where the outputs of a position begin."""
     num_rows, longest, width = outputs.shape[1:]
     place: int = ((turn * num_rows + index) * longest + position) * width
     return place
@@ -60,7 +60,7 @@ def _place(outputs: Floats, turn: int, index: int, position: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _advance(gates: Floats, at: int, cells: Floats, cell: int, states: Floats, state: int) -> None:
-    """16 units a step further: c = forget * c + input * tanh(cell), h = output * tanh(c)."""
+    """Take 16 units a step further: c = forget * c + input * tanh(cell), h = output * tanh(c)."""
     entering = multiply(logistic(load_16(gates, at)), hyperbolic_tangent(load_16(gates, at + 2 * LANES)))
     kept = multiply_add(logistic(load_16(gates, at + LANES)), load_16(cells, cell), entering)
     store(cells, cell, kept)
@@ -79,7 +79,7 @@ def _step(
     before: int,
     after: int,
 ) -> None:
-    """One direction of a layer, a position further in all active rows.
+    """Take one direction of a layer a position further, in all active rows.
 
     Args:
         weights: The network's.
@@ -99,7 +99,7 @@ def _step(
         for tile in range(0, active, TILE):
             count = min(TILE, active - tile)
             for index in range(TILE):
-                # Rows of the tile that do not count are computed like its first one, and dropped.
+                # Surplus rows of the tile are computed like its first one, and dropped.
                 code = codes[tile + index] if index < count else codes[tile]
                 start = ((direction * num_codes + code) * num_blocks + block) * GATES
                 if layer:
@@ -123,7 +123,7 @@ def _step(
 
 @njit(nogil=True, cache=True)
 def _pool(states: Floats, state: int, pooled: Floats, at: int, width: int) -> None:
-    """Add to the sums of a direction, which the other's and then the largest values follow."""
+    """Add a direction's states to its sums, and update its largest values, which stand 2 * width behind the sums."""
     for step in range(0, width, LANES):
         value, to = load_16(states, state + step), at + step
         store(pooled, to, add(load_16(pooled, to), value))
@@ -141,16 +141,16 @@ def _run_direction(
     outputs: Floats,
     pooled: Floats,
 ) -> None:
-    """One direction of a layer over a batch of rows, from a text's first position or from its last.
+    """Run one direction of a layer over a batch, from each text's first position or from its last.
 
     Args:
         codes_NL: uint8 [N, L].
-        rows: int64 [rows], the batch, longest first.
-        used: int64 [N], the lengths.
+        rows: int64 [rows], the batch's row numbers, longest first.
+        used: int64 [N], the length of each row.
         weights: The network's.
         layer: From 0.
         direction: 0 or 1.
-        outputs: float32 [2, rows, longest, 2 H]: what the layer before gave, and what this one gives, in turn; of no use to one alone.
+        outputs: float32 [2, rows, longest, 2 H]: what the layer before gave and what this one gives take turns; unused with one layer.
         pooled: float32 [rows, 4 H], written by the last layer.
     """
     width = weights.table.shape[2] * LANES
@@ -190,13 +190,13 @@ def predict_lstm(
     batch_rows: int,
     probabilities_NK: Floats,
 ) -> None:
-    """Codes to probabilities.
+    """Turn codes into probabilities.
 
     Args:
         codes_NL: uint8 [N, L], none above the fill code.
         fill: The code after the text.
         weights: The network's.
-        batch_rows: Rows of a batch, a multiple of 6; of no consequence to the result.
+        batch_rows: Rows of a batch, a multiple of 6; the result does not depend on it.
         probabilities_NK: float32 [N, K], written.
     """
     width, num_layers = weights.table.shape[2] * LANES, weights.recurrent.shape[0]
@@ -220,19 +220,5 @@ def predict_lstm(
             for step in range(0, 2 * width, LANES):
                 at = index * 4 * width + step
                 store(pooled, at, multiply(load_16(pooled, at), share))
-        _write_probabilities(pooled, rows, weights, probabilities_NK)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _write_probabilities(pooled: Floats, rows: Integers, weights: LstmWeights, probabilities_NK: Floats) -> None:
-    """The linear layer and softmax for a batch."""
-    inner, classes = weights.linear.shape[1], weights.bias.shape[0]
-    logits, ones = np.empty(TILE * classes, np.float32), np.ones(TILE, np.float32)
-    for tile in range(0, len(rows), TILE):
-        for index in range(TILE):
-            _copy(weights.bias, 0, logits, index * classes, classes)
-        for panel in range(classes // LANES):
-            at, to = panel * inner * LANES, panel * LANES
-            multiply_tile(pooled, tile * inner, inner, inner, weights.linear, at, ones, logits, to, classes)
-        for index in range(min(TILE, len(rows) - tile)):
-            write_softmax(logits[index * classes :], probabilities_NK[rows[tile + index]])
+        inner = weights.linear.shape[1]
+        write_linear_softmax(pooled, inner, inner, weights.linear, weights.bias, rows, probabilities_NK)

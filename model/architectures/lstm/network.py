@@ -1,9 +1,9 @@
-"""The `lstm` network: embedded codes through bidirectional LSTMs, pooled, classified. B batch, L max_length, H hidden. Needs torch.
+"""The `lstm` network in torch: embedded codes through bidirectional LSTMs, pooled, classified. B batch, L max_length, H hidden.
 
-LSTM: Hochreiter and Schmidhuber, "Long Short-Term Memory" (1997); in both directions: Graves and Schmidhuber (2005). The fill behind a
-text does not count: a row's length ends one after its last code that is not fill, and the second direction gets the row turned around
-up to there, so that in both of them what is behind comes last and is not looked at. Packed sequences would do the same; on the CPU they
-took twice the time of a training step, and a row's last bits would hang on the lengths of the rows beside it.
+LSTM: Hochreiter and Schmidhuber, "Long Short-Term Memory" (1997); in both directions: Graves and Schmidhuber (2005). The fill after a
+text does not count: a row ends after its last code that is not fill, and the second direction reads the row reversed up to there, so that
+in both directions the fill comes last and is ignored. Packed sequences would do the same, but on the CPU they doubled the time of a
+training step, and a row's last bits would depend on the lengths of the rows beside it.
 """
 
 import torch
@@ -14,10 +14,10 @@ from pipeline.text.alphabet import Profile
 
 
 class BothWays(nn.Module):
-    """One LSTM from the first code on and one from the last.
+    """An LSTM from the first code on, and one from the last code back.
 
     Args:
-        width: Of what goes in, W.
+        width: Width of the input, W.
         hidden: H.
     """
 
@@ -27,14 +27,14 @@ class BothWays(nn.Module):
         self.back = nn.LSTM(width, hidden, batch_first=True)
 
     def forward(self, x_BLW: torch.Tensor, turned_BL: torch.Tensor) -> torch.Tensor:
-        """Outputs of both.
+        """Run both.
 
         Args:
             x_BLW: float32 [B, L, W].
-            turned_BL: int64 [B, L], the position whose place each takes where the text is turned around.
+            turned_BL: int64 [B, L], the positions in the order that reverses each text.
 
         Returns:
-            float32 [B, L, 2 H], of any value behind a text.
+            float32 [B, L, 2 H]; behind the end of a text, any value.
         """
         with torch.autocast("cpu", enabled=False):  # Many CPUs have no LSTM in bfloat16.
             ahead_BLH, _ = self.ahead(x_BLW)
@@ -49,9 +49,9 @@ def _take(x_BLW: torch.Tensor, positions_BL: torch.Tensor) -> torch.Tensor:
 class Lstm(nn.Module):
     """Codes to logits by way of LSTMs in both directions.
 
-    Their outputs are pooled as mean and maximum over the positions of a text. So the loss reaches every position at once, where the
-    last states alone would have to carry a word from one end of a title to the other: 140 steps on AG News titles left a mean loss of
-    1.13 at the end so, 1.14 with the maximum alone, 1.18 with the last states and 1.19 with the mean alone.
+    Their outputs are pooled as mean and maximum over the positions of a text. So the loss reaches every position at once, while the
+    last states alone would have to carry a word from one end of a title to the other: after 140 steps on AG News titles the mean loss was
+    1.13 with both, 1.14 with the maximum alone, 1.18 with the last states and 1.19 with the mean alone.
 
     Args:
         config: Sizes.

@@ -1,4 +1,4 @@
-"""The `lstm` network in ONNX operators. Follows lstm.py; the operator's own lengths keep the fill out. Needs onnx.
+"""The `lstm` network in ONNX operators; the LSTM operator's own lengths keep the fill out. Needs onnx.
 
 N rows, L max_length, H hidden, K classes.
 """
@@ -16,20 +16,9 @@ _WAYS = ("ahead", "back")
 
 
 def lstm_logits(graph: GraphBuilder, model: Model, config: LstmConfig, weights: Weights, codes: str) -> str:
-    """Add the network.
-
-    Args:
-        graph: What it is added to.
-        model: What was trained.
-        config: Its sizes.
-        weights: Its weights; they fit the model.
-        codes: The name of codes uint8 [N, L].
-
-    Returns:
-        The name of logits float32 [N, K].
-    """
+    """Add the network; see `Factory.onnx_logits`."""
     profile = model.profile
-    # ONNX Runtime 1.31 dies of an LSTM of no rows, so there is always one of fill alone, which is cut off in the end.
+    # ONNX Runtime 1.31 dies of an LSTM of no rows, so there is always one more, of fill alone, which is cut off in the end.
     one = graph.constant(np.full((1, profile.max_length), profile.fill), np.uint8)
     codes = graph.add("Concat", codes, one, axis=0)
     lengths = _lengths(graph, codes, profile.fill, profile.max_length)
@@ -43,7 +32,7 @@ def lstm_logits(graph: GraphBuilder, model: Model, config: LstmConfig, weights: 
 
 
 def _lengths(graph: GraphBuilder, codes: str, fill: int, max_length: int) -> str:
-    """One after the last code of each row that is not fill, at least 1: int32 [N]."""
+    """The length of each row without the fill at its end, at least 1: int32 [N]."""
     is_fill = graph.add("Equal", codes, graph.constant(fill, np.uint8))
     one = graph.constant(1, np.int32)
     ends = graph.add("Where", is_fill, one, graph.constant(np.arange(1, max_length + 1), np.int32))
@@ -51,7 +40,7 @@ def _lengths(graph: GraphBuilder, codes: str, fill: int, max_length: int) -> str
 
 
 def _both_ways(graph: GraphBuilder, x: str, lengths: str, config: LstmConfig, weights: Weights, layer: str) -> str:
-    """A layer, [L, N, W] to [L, N, 2 H]."""
+    """Add a layer, [L, N, W] to [L, N, 2 H]."""
     inputs, recurrent = (
         graph.weight(
             f"{layer}.weight_{kind}", np.stack([_ordered(weights, layer, way, f"weight_{kind}") for way in _WAYS])
@@ -75,7 +64,7 @@ def _ordered(weights: Weights, layer: str, way: str, kind: str) -> npt.NDArray[n
 
 
 def _pool(graph: GraphBuilder, x: str, lengths: str, max_length: int) -> str:
-    """Mean and maximum over the positions of each text, [L, N, 2 H] to [N, 4 H]."""
+    """Pool over the positions of each text, mean and maximum, [L, N, 2 H] to [N, 4 H]."""
     positions = graph.constant(np.arange(max_length).reshape(-1, 1), np.int32)
     inside = graph.add("Unsqueeze", graph.add("Less", positions, lengths), graph.constant([2], np.int64))
     axis_0, axis_1 = graph.constant([0], np.int64), graph.constant([1], np.int64)

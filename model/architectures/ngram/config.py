@@ -1,4 +1,4 @@
-"""Sizes and options of the bag of n-grams."""
+"""The config of `ngram`, the bag of n-grams: its sizes and options."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from pipeline.text.alphabet import Profile
 
 
-MOST_NGRAM_WEIGHTS = 1 << 22
-
-
-MOST_DIRECT_CLASSES = 16
+MOST_NGRAM_WEIGHTS = 1 << 22  # 16 MiB.
+MOST_DIRECT_CLASSES = 16  # Up to so many, a row of the table is a row of logits.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +20,12 @@ class NgramConfig(Architecture):
     """A bag of hashed character n-grams and words, looked up, summed and classified linearly, after fastText.
 
     Attributes:
-        buckets: Rows of the table; n-grams are hashed into them. 0 takes `sized`'s.
-        dim: Width of a row; 0 for rows of logits, one for each class, with nothing to learn behind them.
+        buckets: Rows of the table that n-grams are hashed into; 0 leaves the number to `sized`.
+        dim: Width of a row; 0 for rows of logits, one for each class, with no linear layer behind them.
         min_order: Shortest character n-gram.
         max_order: Longest character n-gram.
         word_order: 0 for no words, 1 for single words, 2 for pairs of neighbours as well.
-        word_weight: What a word or a pair counts, where a character n-gram counts 1.
+        word_weight: What a word or a pair of words counts; a character n-gram counts 1.
         dropout: Share of n-grams and words left out of each row in training.
     """
 
@@ -56,7 +54,7 @@ class NgramConfig(Architecture):
         require_share(self, "dropout")
 
     def sized(self, num_classes: int) -> Self:
-        """As many buckets as 16 MiB of weights have room for: of logits up to `MOST_DIRECT_CLASSES`, above it of that many numbers."""
+        """Fill in as many buckets as fit `MOST_NGRAM_WEIGHTS`: rows of logits for up to `MOST_DIRECT_CLASSES`, else rows that wide."""
         if self.buckets:
             return self
         is_direct = num_classes <= MOST_DIRECT_CLASSES

@@ -1,4 +1,4 @@
-"""Builds the `ngram` network, for torch, for scoring without it, and for ONNX."""
+"""The factory of `ngram`: the network in torch, folded, and as ONNX operators."""
 
 from typing import TYPE_CHECKING
 

@@ -1,14 +1,14 @@
-"""What of the `ngram` network can be computed before any text is there. Feeds ngram_kernel.py. Needs no torch.
+"""The `ngram` network folded for scoring without torch: what can be computed before any text arrives is computed once, on loading.
 
-The classifier is linear in the embeddings, so with no more classes than an embedding has numbers each embedding is replaced by the
-logits that it adds: for 4 classes a quarter of the bytes, and looking them up is nearly all there is to do.
-D width of an embedding, K classes.
+The classifier is linear in the embeddings, so where there are no more classes than numbers in an embedding, each embedding is replaced by
+the logits that it adds: for 4 classes a quarter of the bytes, and looking them up is nearly all the work. `kernel.py` runs on what is made
+here. D width of an embedding, K classes.
 """
 
 import numpy as np
 
+from model.architectures.ngram import hashing
 from model.architectures.ngram.config import NgramConfig
-from model.architectures.ngram.hashing import BASE, folded_codes, has_capitals, powers, word_codes
 from model.architectures.ngram.ids_kernel import NgramTables
 from model.architectures.ngram.kernel import fold_classes, predict_ngrams
 from model.architectures.trained import Model, Weights
@@ -17,7 +17,7 @@ from pipeline.text.alphabet import Codes, Profile
 
 
 def make_tables(config: NgramConfig, profile: Profile, *, vectors: Floats, weight: Floats, bias: Floats) -> NgramTables:
-    """What the kernel reads.
+    """Make the tables that the kernel reads.
 
     Args:
         config: Sizes.
@@ -27,10 +27,10 @@ def make_tables(config: NgramConfig, profile: Profile, *, vectors: Floats, weigh
         bias: See `NgramTables`.
     """
     return NgramTables(
-        powers=powers(BASE, profile.max_length + 1),
-        word_codes=word_codes(profile),
-        folded_codes=folded_codes(profile),
-        has_capitals=has_capitals(profile),
+        powers=hashing.powers(hashing.BASE, profile.max_length + 1),
+        word_codes=hashing.word_codes(profile),
+        folded_codes=hashing.folded_codes(profile),
+        has_capitals=hashing.has_capitals(profile),
         num_codes=profile.num_codes,
         min_order=config.min_order,
         max_order=min(config.max_order, profile.max_length),
@@ -44,12 +44,12 @@ def make_tables(config: NgramConfig, profile: Profile, *, vectors: Floats, weigh
 
 
 class FoldedNgram:
-    """The network, ready to predict.
+    """The network, ready to predict without torch.
 
     Args:
         model: What was trained.
         config: Its sizes.
-        weights: Its weights, fitting.
+        weights: The model's; they fit.
     """
 
     def __init__(self, model: Model, config: NgramConfig, weights: Weights) -> None:
@@ -70,15 +70,10 @@ class FoldedNgram:
         self._tables = make_tables(config, model.profile, vectors=vectors, weight=weight, bias=bias)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
-        """Write the probabilities of some rows.
-
-        Args:
-            codes_BL: uint8 [B, L], contiguous, none above the fill code.
-            probabilities_BK: float32 [B, K], contiguous, written.
-        """
+        """See `FoldedNetwork.predict`."""
         predict_ngrams(codes_BL, self._tables, probabilities_BK)
 
 
 def _width(size: int) -> int:
-    """4, 8 or a multiple of 16."""
+    """A width that the kernel has vectors for: 4, 8 or a multiple of 16."""
     return 4 if size <= 4 else 8 if size <= 8 else padded(size)

@@ -1,4 +1,4 @@
-"""How many rows each bucket of the `ngram` network occurs in. Needs no torch."""
+"""Document frequencies for the `ngram` network: in how many rows each bucket occurs. Needs no torch."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ from pipeline.text.alphabet import Codes, Profile
 def document_frequencies(
     config: NgramConfig, profile: Profile, blocks: Iterable[Codes]
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """Count rows by bucket.
+    """Count in how many rows each bucket occurs.
 
     Args:
         config: Sizes, complete.

@@ -1,8 +1,8 @@
-"""How n-grams are numbered: one page of integer arithmetic that the torch network and the Numba predictor must both follow.
+"""The hashes of n-grams: one page of integer arithmetic that the torch network, the Numba kernel and the ONNX file all follow.
 
-All arithmetic is on 64-bit words and wraps. Position i of a row adds (code + 1) * BASE**i to a running sum; the difference of two such
-sums, times the inverse of BASE to the power of where it starts, is a hash of the codes between them that does not depend on where they
-stand. BASE is odd, so it has an inverse modulo 2**64. `mix` (splitmix64's finaliser, Vigna) spreads it over the buckets; a salt
+All arithmetic is on 64-bit words and wraps. Position i of a row adds (code + 1) * BASE**i to a running sum. The difference of two such
+sums, divided by BASE to the power of the position where it starts, is a hash of the codes between them that does not depend on where they
+stand; BASE is odd, so it has an inverse modulo 2**64. splitmix64's finaliser (Vigna) spreads the hash over the buckets, and a salt
 keeps n-grams of different kinds apart. Characters, words and pairs of words are read with capitals as small letters; a word that has
 capitals is read once more as it is written.
 """
@@ -31,6 +31,11 @@ def powers(base: int, count: int) -> npt.NDArray[np.uint64]:
     return np.array(values, np.uint64)
 
 
+def signed(value: int) -> int:
+    """The int64 with the same lowest 64 bits, for torch and ONNX, whose int64 multiply and add as unsigned words do."""
+    return (value + (1 << 63)) % _WRAP - (1 << 63)
+
+
 def word_codes(profile: Profile) -> npt.NDArray[np.bool_]:
     """Which codes belong to words, bool [256]: letters and digits, and every byte of a character outside ASCII."""
     table = np.zeros(256, np.bool_)
@@ -46,7 +51,7 @@ def word_codes(profile: Profile) -> npt.NDArray[np.bool_]:
 def folded_codes(profile: Profile) -> npt.NDArray[np.uint8]:
     """The code of the small letter for each code, uint8 [256]; other codes stay.
 
-    Of bytes, capitals are A to Z, since others take more than one; other profiles have none.
+    Capitals are the bytes A to Z, since others take more than one byte; profiles other than bytes have none.
     """
     table = np.arange(256, dtype=np.uint8)
     if profile.cleaning == "none":
@@ -55,5 +60,5 @@ def folded_codes(profile: Profile) -> npt.NDArray[np.uint8]:
 
 
 def has_capitals(profile: Profile) -> bool:
-    """Whether codes tell capitals from small letters."""
+    """Whether a profile's codes tell capitals from small letters."""
     return bool((folded_codes(profile) != np.arange(256)).any())

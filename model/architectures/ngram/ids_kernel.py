@@ -1,6 +1,6 @@
-"""Which rows of the table the n-grams and words of a text are, in Numba. Follows ngram_hash.py. Pure.
+"""The buckets of a text's n-grams and words, in Numba: which rows of the table to look up, as `hashing.py` says.
 
-Hashes of all n-grams of one order are made side by side, the longer from the shorter. folded_ngram.py makes the arrays.
+The hashes of all n-grams of one order are made side by side, longer ones from shorter ones. `folded.py` makes the arrays.
 N rows, L max_length, D width of a looked-up vector, K classes.
 """
 
@@ -10,21 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from model.architectures.ngram.hashing import (
-    CASED_SALT,
-    MULTIPLIER_1,
-    MULTIPLIER_2,
-    PAIR_FACTOR,
-    PAIR_SALT,
-    SALT,
-    WORD_SALT,
-)
+from model.architectures.ngram import hashing
+from model.kernels.product import Floats
 
-Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint64]
 
-_M1, _M2, _SALT, _PAIR = (np.uint64(value) for value in (MULTIPLIER_1, MULTIPLIER_2, SALT, PAIR_FACTOR))
-_WORD_SALT, _PAIR_SALT, _CASED_SALT = np.uint64(WORD_SALT), np.uint64(PAIR_SALT), np.uint64(CASED_SALT)
+_M1, _M2 = np.uint64(hashing.MULTIPLIER_1), np.uint64(hashing.MULTIPLIER_2)
+_SALT, _PAIR = np.uint64(hashing.SALT), np.uint64(hashing.PAIR_FACTOR)
+_WORD_SALT, _PAIR_SALT = np.uint64(hashing.WORD_SALT), np.uint64(hashing.PAIR_SALT)
+_CASED_SALT = np.uint64(hashing.CASED_SALT)
 _ZERO, _ONE, _27, _30, _31 = (np.uint64(value) for value in (0, 1, 27, 30, 31))
 
 
@@ -32,7 +26,7 @@ class NgramTables(NamedTuple):
     """What the kernel reads.
 
     Attributes:
-        powers: uint64 [L + 1], of BASE.
+        powers: uint64 [L + 1], the powers of `BASE`.
         word_codes: bool [256], which codes belong to words.
         folded_codes: uint8 [256], the small letter of each code.
         has_capitals: Whether any code is not its own small letter.
@@ -40,8 +34,8 @@ class NgramTables(NamedTuple):
         min_order: Shortest character n-gram.
         max_order: Longest one, at most L.
         word_order: 0, 1 or 2.
-        word_weight: What a word counts, where a character n-gram counts 1.
-        num_buckets: What hashes are taken modulo.
+        word_weight: What a word counts; a character n-gram counts 1.
+        num_buckets: Hashes are taken modulo this.
         vectors: float32 [buckets + 1, D], D 4, 8 or a multiple of 16; the last row is zero.
         weight: float32 [D, K], divided by the temperature; [0, K] where the vectors are logits already.
         bias: float32 [K], divided by the temperature.
@@ -63,14 +57,14 @@ class NgramTables(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for one row.
+    """Room for the hashes and buckets of one row.
 
     Attributes:
         folded: uint8 [L], the row in small letters.
-        hashes: uint64 [L + 1].
-        cased: uint64 [L + 1].
-        ngrams: uint64, buckets of character n-grams, and one more.
-        words: uint64, buckets of words, and one more.
+        hashes: uint64 [L + 1], of n-grams, then of words.
+        cased: uint64 [L + 1], of words as they are written.
+        ngrams: uint64, buckets of character n-grams, and room for one more.
+        words: uint64, buckets of words, and room for one more.
     """
 
     folded: npt.NDArray[np.uint8]
@@ -90,7 +84,7 @@ def _mix(hashed: Any, salt: Any) -> Any:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _hash_ngrams(codes_L: npt.NDArray[np.uint8], stop: int, tables: NgramTables, hashes: Words, ids: Words) -> int:
-    """Hash a row's character n-grams: those that do not end in the fill code.
+    """Hash those character n-grams of a row that do not end in the fill code.
 
     Args:
         codes_L: uint8 [L].
@@ -110,7 +104,7 @@ def _hash_ngrams(codes_L: npt.NDArray[np.uint8], stop: int, tables: NgramTables,
     count = 0
     for order in range(1, min(tables.max_order, stop) + 1):
         power, salt = tables.powers[order - 1], np.uint64(order)
-        # Slices, since with them the compiler sees that no index is negative, and goes in wide steps.
+        # With slices the compiler sees that no index is negative, and vectorises.
         last_codes, found = codes_L[order - 1 : stop], ids[count : count + stop - order + 1]
         if order < tables.min_order:
             for first in range(len(last_codes)):
@@ -156,7 +150,7 @@ def _hash_words(
     num_words, place, word, written = 0, 0, _ZERO, _ZERO
     is_inside = tables.word_codes[folded_L[0]] and stop > 0
     for position in range(stop):
-        # Without branches: where words end is what a processor guesses worst.
+        # Without branches: the end of a word is what a processor predicts worst.
         was_inside = is_inside
         power = tables.powers[place]
         word = word + (np.uint64(folded_L[position]) + _ONE) * power if was_inside else _ZERO
@@ -217,7 +211,7 @@ def find_ngrams(codes_L: npt.NDArray[np.uint8], tables: NgramTables, scratch: Sc
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def make_scratch(length: int, tables: NgramTables) -> Scratch:
-    """Room for rows of so many codes."""
+    """Make room for rows of `length` codes."""
     return Scratch(
         np.empty(length, np.uint8),
         np.empty(length + 1, np.uint64),
@@ -235,11 +229,11 @@ def count_rows(
     counts: npt.NDArray[np.int64],
     last_rows: npt.NDArray[np.int64],
 ) -> None:
-    """Count the rows that have something in each bucket.
+    """Count in how many rows each bucket occurs.
 
     Args:
         codes_NL: uint8 [N, L], none above the fill code.
-        tables: The network's; vectors are not looked at.
+        tables: The network's; its vectors are not read.
         first_row: The number of the first row; no row may come twice.
         counts: int64 [buckets], added to.
         last_rows: int64 [buckets], the last row counted in each bucket, -1 before the first; updated.

@@ -1,6 +1,6 @@
-"""The `ngram` network in Numba, for scoring without torch. Equal to ngram.py but for rounding. Pure.
+"""The kernel of the `ngram` network, for scoring without torch: what `network.py` computes, but for rounding.
 
-A row goes in three passes: hash, look up, classify. Look-ups know all their addresses beforehand, so that many are under way at once.
+A row takes three passes: hash, look up, classify. All addresses are known before the look-ups, so that many are under way at once.
 N rows, L max_length, D width of a looked-up vector, K classes.
 """
 
@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from model.architectures.ngram.ids_kernel import Floats, NgramTables, Words, find_ngrams, make_scratch
+from model.architectures.ngram.ids_kernel import NgramTables, Words, find_ngrams, make_scratch
+from model.kernels.product import Floats
 from model.kernels.softmax import write_softmax
 from model.kernels.vector import LANES, add, load_4, load_8, load_16, store
 
@@ -32,7 +33,7 @@ def fold_classes(vectors: Floats, weight_KD: npt.NDArray[np.float64], folded: Fl
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _sum_vectors(ids: Words, count: int, vectors: Floats, sums: Floats) -> None:
-    """Add up looked-up vectors. Two sums at a time, since the next addition must wait for the one before."""
+    """Look vectors up and sum them, in two sums at a time, since an addition must wait for the one before it."""
     width = vectors.shape[1]
     last = vectors.shape[0] - 1  # All zero.
     if count % 2:
@@ -63,7 +64,7 @@ def _sum_vectors(ids: Words, count: int, vectors: Floats, sums: Floats) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def predict_ngrams(codes_NL: npt.NDArray[np.uint8], tables: NgramTables, probabilities_NK: Floats) -> None:
-    """Codes to probabilities.
+    """Turn codes into probabilities.
 
     Args:
         codes_NL: uint8 [N, L], none above the fill code.

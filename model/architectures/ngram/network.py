@@ -1,6 +1,6 @@
-"""The `ngram` network: hashed character n-grams and words, embedded, summed, classified. B batch, L max_length, K classes. Needs torch.
+"""The `ngram` network in torch: hashed character n-grams and words, embedded, summed, classified. B batch, L max_length, K classes.
 
-The bag of hashed n-grams is fastText's (Joulin et al., "Bag of Tricks for Efficient Text Classification", 2016); words are told from
+The bag of hashed n-grams is fastText's (Joulin et al., "Bag of Tricks for Efficient Text Classification", 2016); words are found in
 the codes.
 """
 
@@ -10,31 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from model.architectures.ngram import hashing
 from model.architectures.ngram.config import NgramConfig
 from model.architectures.ngram.frequencies import document_frequencies
-from model.architectures.ngram.hashing import (
-    BASE,
-    CASED_SALT,
-    INVERSE,
-    MULTIPLIER_1,
-    MULTIPLIER_2,
-    PAIR_FACTOR,
-    PAIR_SALT,
-    SALT,
-    WORD_SALT,
-    folded_codes,
-    has_capitals,
-    powers,
-    word_codes,
-)
 from pipeline.text.alphabet import Codes, Profile
 
 RARITY_POWER = 1.5
-
-
-def _signed(value: int) -> int:
-    """The int64 with the same 64 bits: torch multiplies and adds those just as unsigned words."""
-    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def _shift_right(x: torch.Tensor, bits: int) -> torch.Tensor:
@@ -43,7 +24,7 @@ def _shift_right(x: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 class Offset(nn.Module):
-    """Adds a number to each class: what a linear layer leaves to do where the table has logits.
+    """A bias for each class: what is left of the linear layer where the table holds logits.
 
     Args:
         num_classes: K.
@@ -61,8 +42,8 @@ class Offset(nn.Module):
 class Ngram(nn.Module):
     """Codes to logits by way of a bag of n-grams.
 
-    Every row of the table starts at zero, so what training never saw says nothing. While it learns, a row counts as much as its n-gram is
-    rare: what it adds is multiplied by a power of its inverse document frequency (Sparck Jones, "A statistical interpretation of term
+    Every row of the table starts at zero, so what training never saw has no say. While it learns, a row counts the more, the rarer its
+    n-gram is: what it adds is multiplied by a power of its inverse document frequency (Sparck Jones, "A statistical interpretation of term
     specificity", 1972), which `finish` multiplies into the table.
 
     Args:
@@ -81,16 +62,16 @@ class Ngram(nn.Module):
         super().__init__()
         self.config = config
         self.profile = profile
-        self.has_capitals = has_capitals(profile)
-        for name, base in (("powers", BASE), ("inverse_powers", INVERSE)):
-            words = torch.from_numpy(powers(base, profile.max_length + 1).view("int64"))
+        self.has_capitals = hashing.has_capitals(profile)
+        for name, base in (("powers", hashing.BASE), ("inverse_powers", hashing.INVERSE)):
+            words = torch.from_numpy(hashing.powers(base, profile.max_length + 1).view("int64"))
             self.register_buffer(name, words, persistent=False)
-        self.register_buffer("word_codes", torch.from_numpy(word_codes(profile)), persistent=False)
-        self.register_buffer("folded_codes", torch.from_numpy(folded_codes(profile)).long(), persistent=False)
-        # Made of the training rows, which a training that is resumed has as well; float32 [buckets + 1].
+        self.register_buffer("word_codes", torch.from_numpy(hashing.word_codes(profile)), persistent=False)
+        self.register_buffer("folded_codes", torch.from_numpy(hashing.folded_codes(profile)).long(), persistent=False)
+        # Made from the training rows, which a resumed training has as well; float32 [buckets + 1].
         self.register_buffer("rarity", None, persistent=False)
         width = config.dim or num_classes
-        # The last row is that of "no n-gram here"; as padding_idx it stays zero.
+        # The last row stands for "no n-gram here"; as padding_idx it stays zero.
         zeros = torch.zeros(config.buckets + 1, width)
         self.bag = nn.EmbeddingBag(config.buckets + 1, width, mode="sum", padding_idx=config.buckets, _weight=zeros)
         self.linear: nn.Linear | Offset = nn.Linear(width, num_classes) if config.dim else Offset(num_classes)
@@ -99,18 +80,18 @@ class Ngram(nn.Module):
             nn.init.zeros_(self.linear.bias)
 
     def prepare(self, blocks: Iterable[Codes]) -> None:
-        """See `Prepared`: how rare every bucket is."""
+        """See `PreparedNetwork`: learns how rare each bucket is."""
         counts, num_rows = document_frequencies(self.config, self.profile, blocks)
         rarity = (np.log((1 + num_rows) / (1 + counts)) + 1) ** RARITY_POWER
-        # Of mean square one over all n-grams of all rows. A row of numbers that a linear layer mixes moves the logits by the sum of what
-        # each of its numbers does, so with a share of its width each it learns at the rate of a row of logits.
+        # The mean square over all n-grams of all rows becomes one. Through a linear layer, a row moves the logits by the sum of what
+        # its numbers do; divided by its width, it learns at the rate of a row of logits.
         root_mean_square = np.sqrt((counts * rarity**2).sum() / max(1, counts.sum())) or 1.0
         rarity /= root_mean_square * max(1, self.config.dim)
         self.rarity = torch.from_numpy(np.append(rarity, 0).astype(np.float32)).to(self.bag.weight.device)
 
     @torch.no_grad()
     def finish(self) -> None:
-        """See `Prepared`."""
+        """See `PreparedNetwork`: multiplies each bucket's rarity into its row."""
         if self.rarity is not None:
             self.bag.weight *= self.rarity[:, None]
             self.rarity = None
@@ -134,7 +115,7 @@ class Ngram(nn.Module):
         return logits_BK
 
     def _without_last_fill(self, codes_BL: torch.Tensor) -> torch.Tensor:
-        """Columns that are fill in every row add nothing."""
+        """Cut off the last columns, if they are fill in every row: they add nothing."""
         used_L = (codes_BL != self.profile.fill).any(0).nonzero()
         return codes_BL[:, : max(1, int(used_L[-1]) + 1 if len(used_L) else 1)]
 
@@ -155,7 +136,7 @@ class Ngram(nn.Module):
         return torch.cat(ids, dim=1), torch.cat(words, dim=1)
 
     def _prefix(self, codes_BL: torch.Tensor) -> torch.Tensor:
-        """At i the sum before position i, int64 [B, L + 1]."""
+        """The running sum before each position, int64 [B, L + 1]."""
         return nn.functional.pad(torch.cumsum((codes_BL + 1) * self.powers[: codes_BL.shape[1]], dim=1), (1, 0))
 
     def _word_ids(
@@ -169,23 +150,23 @@ class Ngram(nn.Module):
         start_BL = torch.cummax(torch.where(in_word_BL, 0, position_L + 1), dim=1).values
         ends_BL = in_word_BL & ~nn.functional.pad(in_word_BL[:, 1:], (0, 1))
         word_BL = (prefix_BP[:, 1:] - prefix_BP.gather(1, start_BL)) * self.inverse_powers[start_BL]
-        ids = [self._bucket(word_BL, WORD_SALT, ends_BL)]
+        ids = [self._bucket(word_BL, hashing.WORD_SALT, ends_BL)]
         if self.config.word_order > 1:
             # One after the end of the word before: the last word end before this word's start, 0 where there is none.
             ended_BL = torch.cummax(torch.where(ends_BL, position_L + 1, 0), dim=1).values
             before_BL = nn.functional.pad(ended_BL, (1, 0)).gather(1, start_BL)
             previous_BL = word_BL.gather(1, (before_BL - 1).clamp(min=0))
-            pair_BL = word_BL + previous_BL * _signed(PAIR_FACTOR)
-            ids.append(self._bucket(pair_BL, PAIR_SALT, ends_BL & (before_BL > 0)))
+            pair_BL = word_BL + previous_BL * hashing.signed(hashing.PAIR_FACTOR)
+            ids.append(self._bucket(pair_BL, hashing.PAIR_SALT, ends_BL & (before_BL > 0)))
         if cased_BP is not None:
             written_BL = (cased_BP[:, 1:] - cased_BP.gather(1, start_BL)) * self.inverse_powers[start_BL]
-            ids.append(self._bucket(written_BL, CASED_SALT, ends_BL & (written_BL != word_BL)))
+            ids.append(self._bucket(written_BL, hashing.CASED_SALT, ends_BL & (written_BL != word_BL)))
         return ids
 
     def _bucket(self, hashes: torch.Tensor, salt: int, exists: torch.Tensor) -> torch.Tensor:
         """Mix hashes and take them modulo the number of buckets; `buckets` where no n-gram exists."""
-        x = hashes + _signed(salt * SALT % (1 << 64))
-        x = (x ^ _shift_right(x, 30)) * _signed(MULTIPLIER_1)
-        x = (x ^ _shift_right(x, 27)) * _signed(MULTIPLIER_2)
+        x = hashes + hashing.signed(salt * hashing.SALT)
+        x = (x ^ _shift_right(x, 30)) * hashing.signed(hashing.MULTIPLIER_1)
+        x = (x ^ _shift_right(x, 27)) * hashing.signed(hashing.MULTIPLIER_2)
         x = _shift_right(x ^ _shift_right(x, 31), 1)  # 63 bits: never negative
         return torch.where(exists, x % self.config.buckets, self.config.buckets)

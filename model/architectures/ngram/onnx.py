@@ -1,7 +1,7 @@
-"""The `ngram` network in ONNX operators. Follows ngram_hash.py; equal to ngram.py but for rounding. Needs onnx.
+"""The `ngram` network in ONNX operators, hashing as `hashing.py` says. Needs onnx.
 
-Hashes are int64 here, whose products and sums wrap in the runtimes that there are; the standard does not promise it, so every file is
-held against the folded engine before it is published. Shifts need uint64, whose products the runtimes do not offer.
+Hashes are int64 here. Its products and sums wrap in today's runtimes, but the standard does not promise it, so every file is compared
+with the folded engine before it is published. Shifts need uint64, for which the runtimes have no products.
 N rows, L max_length, M n-grams, K classes.
 """
 
@@ -9,39 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
+from model.architectures.ngram import hashing
 from model.architectures.ngram.config import NgramConfig
-from model.architectures.ngram.hashing import (
-    BASE,
-    CASED_SALT,
-    INVERSE,
-    MULTIPLIER_1,
-    MULTIPLIER_2,
-    PAIR_FACTOR,
-    PAIR_SALT,
-    SALT,
-    WORD_SALT,
-    folded_codes,
-    has_capitals,
-    powers,
-    word_codes,
-)
 from model.architectures.onnx_graph import GraphBuilder
 from model.architectures.trained import Model, Weights
 
 
 def ngram_logits(graph: GraphBuilder, model: Model, config: NgramConfig, weights: Weights, codes: str) -> str:
-    """Add the network.
-
-    Args:
-        graph: What it is added to.
-        model: What was trained.
-        config: Its sizes.
-        weights: Its weights; they fit the model.
-        codes: The name of codes uint8 [N, L].
-
-    Returns:
-        The name of logits float32 [N, K].
-    """
+    """Add the network; see `Factory.onnx_logits`."""
     hashes, exists, weight_M = _Hashes(graph, model, config, codes).all()
     ids = graph.add("Where", exists, _bucket(graph, hashes, config.buckets), graph.constant(config.buckets, np.int64))
     table, weight = weights["bag.weight"].copy(), weights.get("linear.weight")
@@ -64,26 +39,28 @@ def ngram_logits(graph: GraphBuilder, model: Model, config: NgramConfig, weights
 
 
 class _Hashes:
-    """The hashes of a row's n-grams and words, their salts added, and which of them there are."""
+    """The salted hashes of a row's n-grams and words, and which of them exist."""
 
     def __init__(self, graph: GraphBuilder, model: Model, config: NgramConfig, codes: str) -> None:
         self._graph = graph
         self._config = config
         self._length = length = model.profile.max_length
         self._indices = graph.cast(codes, TensorProto.INT32)
-        self._inverse_powers = graph.weight("inverse_powers", powers(INVERSE, length + 1).view(np.int64))
+        self._inverse_powers = graph.weight(
+            "inverse_powers", hashing.powers(hashing.INVERSE, length + 1).view(np.int64)
+        )
         self._inside = self._look_up("inside", np.arange(256) != model.profile.fill)
-        self._in_word = self._look_up("word_codes", word_codes(model.profile))
-        self._powers = graph.weight("powers", powers(BASE, length).view(np.int64))
+        self._in_word = self._look_up("word_codes", hashing.word_codes(model.profile))
+        self._powers = graph.weight("powers", hashing.powers(hashing.BASE, length).view(np.int64))
         written = graph.cast(codes, TensorProto.INT64)
         self._written_prefix = self._prefix = self._sums_before(written)
-        self._has_capitals = has_capitals(model.profile)
+        self._has_capitals = hashing.has_capitals(model.profile)
         if self._has_capitals:
-            folded = graph.weight("folded_codes", folded_codes(model.profile).astype(np.int64))
+            folded = graph.weight("folded_codes", hashing.folded_codes(model.profile).astype(np.int64))
             self._prefix = self._sums_before(graph.add("Gather", folded, self._indices))
 
     def _sums_before(self, codes: str) -> str:
-        """At i the sum before position i, int64 [N, L + 1]."""
+        """The running sum before each position, int64 [N, L + 1]."""
         graph = self._graph
         terms = graph.add("Mul", graph.add("Add", codes, graph.constant(1, np.int64)), self._powers)
         sums = graph.add("CumSum", terms, graph.constant(1, np.int64))
@@ -93,11 +70,11 @@ class _Hashes:
         return self._graph.add("Gather", self._graph.weight(name, table), self._indices)
 
     def all(self) -> tuple[str, str, npt.NDArray[np.float32]]:
-        """Names of hashes int64 [N, M] and exists bool [N, M], and what each counts, float32 [M]."""
+        """The names of the hashes, int64 [N, M], and of which exist, bool [N, M]; and what each counts, float32 [M]."""
         ngrams, words = self._ngrams(), self._words() if self._config.word_order else []
         num_ngrams = sum(self._length - order + 1 for order in self._orders)
         pairs = ngrams + words
-        if not pairs:  # Rows shorter than the shortest n-gram: one that never exists stands for none.
+        if not pairs:  # Rows are shorter than the shortest n-gram: one that never exists stands in.
             nothing = self._look_up("nothing", np.zeros(256, np.bool_))
             pairs, num_ngrams = [(self._graph.cut(self._prefix, 0, 1), self._graph.cut(nothing, 0, 1))], 1
         hashes, exists = zip(*pairs, strict=True)
@@ -129,7 +106,7 @@ class _Hashes:
         next_in_word = graph.pad(graph.cut(self._in_word, 1, length), 0, 1, graph.constant(0, np.bool_))
         ends = graph.add("And", self._in_word, graph.add("Not", next_in_word))
         word = self._hash_from(self._prefix, start)
-        pairs = [(self._salted(word, WORD_SALT), ends)]
+        pairs = [(self._salted(word, hashing.WORD_SALT), ends)]
         if self._config.word_order > 1:
             # One after the end of the word before: the last word end before this word's start, 0 where there is none.
             ended = self._running_max(graph.add("Where", ends, one_up, zero))
@@ -137,24 +114,26 @@ class _Hashes:
             # [N, L + 1]: shifted by one, so that 0 may stand for no word.
             words = graph.pad(word, 1, 0, graph.constant(0, np.int64))
             previous = graph.add("GatherElements", words, before, axis=1)
-            pair = graph.add("Add", word, graph.add("Mul", previous, graph.constant(_signed(PAIR_FACTOR), np.int64)))
+            pair = graph.add(
+                "Add", word, graph.add("Mul", previous, graph.constant(hashing.signed(hashing.PAIR_FACTOR), np.int64))
+            )
             exists = graph.add("And", ends, graph.add("Greater", before, zero))
-            pairs.append((self._salted(pair, PAIR_SALT), exists))
+            pairs.append((self._salted(pair, hashing.PAIR_SALT), exists))
         if self._has_capitals:
             written = self._hash_from(self._written_prefix, start)
             differs = graph.add("Not", graph.add("Equal", written, word))
-            pairs.append((self._salted(written, CASED_SALT), graph.add("And", ends, differs)))
+            pairs.append((self._salted(written, hashing.CASED_SALT), graph.add("And", ends, differs)))
         return pairs
 
     def _hash_from(self, prefix: str, start: str) -> str:
-        """The hash of what lies between a start and each position, int64 [N, L]."""
+        """The hash of the codes from a start to each position, int64 [N, L]."""
         graph = self._graph
         before = graph.add("GatherElements", prefix, start, axis=1)
         sums = graph.add("Sub", graph.cut(prefix, 1, self._length + 1), before)
         return graph.add("Mul", sums, graph.add("Gather", self._inverse_powers, start))
 
     def _running_max(self, x: str) -> str:
-        """The largest value up to each position, of int32 [N, L] from 0 up: each step doubles how far back it looks."""
+        """The largest value up to each position, for int32 [N, L] of 0 and more: each step doubles how far back it looks."""
         graph, length = self._graph, self._length
         reach = 1
         while reach < length:
@@ -164,15 +143,15 @@ class _Hashes:
         return x
 
     def _salted(self, hashes: str, salt: int) -> str:
-        return self._graph.add("Add", hashes, self._graph.constant(_signed(salt * SALT), np.int64))
+        return self._graph.add("Add", hashes, self._graph.constant(hashing.signed(salt * hashing.SALT), np.int64))
 
 
 def _bucket(graph: GraphBuilder, hashes: str, buckets: int) -> str:
     """Mix hashes and take them modulo the number of buckets."""
     x = graph.cast(hashes, TensorProto.UINT64)
-    for bits, factor in ((30, MULTIPLIER_1), (27, MULTIPLIER_2)):
+    for bits, factor in ((30, hashing.MULTIPLIER_1), (27, hashing.MULTIPLIER_2)):
         x = graph.cast(_fold_right(graph, x, bits), TensorProto.INT64)
-        x = graph.cast(graph.add("Mul", x, graph.constant(_signed(factor), np.int64)), TensorProto.UINT64)
+        x = graph.cast(graph.add("Mul", x, graph.constant(hashing.signed(factor), np.int64)), TensorProto.UINT64)
     x = _shift_right(graph, _fold_right(graph, x, 31), 1)  # 63 bits: never negative
     if buckets & (buckets - 1) == 0:
         x = graph.add("BitwiseAnd", x, graph.constant(buckets - 1, np.uint64))  # The same, without a division.
@@ -186,8 +165,3 @@ def _fold_right(graph: GraphBuilder, x: str, bits: int) -> str:
 
 def _shift_right(graph: GraphBuilder, x: str, bits: int) -> str:
     return graph.add("BitShift", x, graph.constant(bits, np.uint64), direction="RIGHT")
-
-
-def _signed(value: int) -> int:
-    """The int64 with the same lowest 64 bits."""
-    return (value + (1 << 63)) % (1 << 64) - (1 << 63)

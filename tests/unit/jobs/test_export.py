@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import polars as pl
 import pytest
 
 from model.architectures import onnx_graph
+from model.architectures.ngram import hashing
 from model.architectures.ngram import onnx as onnx_ngram
 from model.engines.folded import FoldedPredictor
 from pipeline.storage.staging import staging
@@ -181,7 +183,8 @@ def test_a_file_that_computes_something_else_is_not_published(
 ) -> None:
     out = tmp_path / "model.onnx"
     out.write_bytes(b"the one before")
-    monkeypatch.setattr(onnx_ngram, name, getattr(onnx_ngram, name) + 2)
+    other = SimpleNamespace(**vars(hashing) | {name: getattr(hashing, name) + 2})
+    monkeypatch.setattr(onnx_ngram, "hashing", other)
     done = call_here(capsys, "export", shared_run(), "--onnx", out, "--overwrite")
     assert done.code == 70
     assert f"{out}: the ONNX file's probabilities differ from the folded engine's by" in done.error

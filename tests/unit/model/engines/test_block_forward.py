@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from model.engines.block_forward import BlockForward
-from model.engines.shrinking_blocks import HalvingBlocks
+from model.engines.shrinking_blocks import ShrinkingBlocks
 from pipeline.errors import TemporaryError
 from tests.datasets import random_codes
 
@@ -131,5 +131,5 @@ def test_memory_is_released_after_each_failure_when_nothing_holds_on_to_it() -> 
         yield 4
         del block
 
-    HalvingBlocks(8, lambda: released.append(len(held))).run(4, work)
+    ShrinkingBlocks(8, lambda: released.append(len(held))).run(4, work)
     assert released == [0]

@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from model.measuring import held_out as measuring
 from model.measuring.calibration import confidences
-from model.measuring.held_out import HeldOut, choose_rows, measure
+from model.measuring.held_out import HeldOut, choose_rows, make_evaluation
 from model.runs.evaluation import RunEvaluation
 from pipeline.dataset.manifest import VALID, Manifest, read_manifest
 from pipeline.dataset.shards import open_labels
@@ -38,7 +38,7 @@ def made_up(dataset: Path) -> tuple[Manifest, HeldOut]:
 
 def measured(dataset: Path, manifest: Manifest, held_out: HeldOut) -> RunEvaluation:
     seen = find_seen(dataset, manifest, num_threads=1)
-    return measure(dataset, manifest, held_out, seen, baseline=None, layers=[])
+    return make_evaluation(dataset, manifest, held_out, seen, baseline=None, layers=[])
 
 
 def test_all_figures_belong_to_the_same_rows(dataset: Path) -> None:
@@ -96,7 +96,7 @@ def test_accuracy_with_and_without_the_rows_that_training_had(dataset: Path) -> 
     is_right = held_out.logits.argmax(1) == held_out.label_ids
     for by_codes in (np.zeros_like(is_right), np.ones_like(is_right), np.arange(len(is_right)) % 3 == 0):
         seen = SeenRows(by_codes=by_codes, by_text=by_codes & (np.arange(len(is_right)) % 2 == 0))
-        got = measure(dataset, manifest, held_out, seen, baseline=None, layers=[]).seen
+        got = make_evaluation(dataset, manifest, held_out, seen, baseline=None, layers=[]).seen
         assert (got.rows, got.rows_as_codes) == (seen.by_text.sum(), by_codes.sum())
         assert got.accuracy == (is_right[by_codes].mean() if by_codes.any() else None)
         assert got.accuracy_without == (is_right[~by_codes].mean() if not by_codes.all() else None)

@@ -6,7 +6,7 @@ from torch import nn
 from model.architectures.charcnn.config import CharCnnConfig
 from model.architectures.ngram.config import NgramConfig
 from model.architectures.registry import build_network
-from model.measuring.layers import summarise
+from model.measuring.layers import list_layers
 from pipeline.text.alphabet import get_profile
 
 PROFILE = get_profile("seed", 12)
@@ -14,7 +14,7 @@ PROFILE = get_profile("seed", 12)
 
 def test_each_layer_of_the_articles_network() -> None:
     network = build_network(CharCnnConfig(channels_1=5, channels_2=4, hidden=7), PROFILE, 3)
-    lines = [(layer.name, layer.kind, layer.shape, layer.parameters) for layer in summarise(network, PROFILE)]
+    lines = [(layer.name, layer.kind, layer.shape, layer.parameters) for layer in list_layers(network, PROFILE)]
     assert [line for line in lines if line[3]] == [
         ("conv_1", "Conv1d", "5 x 12", 5 * 28 * 3 + 5),
         ("norm_1", "LayerNorm", "12 x 5", 2 * 5),
@@ -42,7 +42,7 @@ def test_all_parameters_are_counted_once_wherever_they_are() -> None:
             result: torch.Tensor = self.frozen(self.twice(self.twice(codes_BL * self.scale)))
             return result
 
-    lines = [(layer.name, layer.shape, layer.parameters) for layer in summarise(Odd(), PROFILE)]
+    lines = [(layer.name, layer.shape, layer.parameters) for layer in list_layers(Odd(), PROFILE)]
     assert lines == [("twice", "12", 156), ("twice", "12", 0), ("frozen", "12", 0), ("", "", 12), ("idle", "", 3)]
 
 
@@ -51,7 +51,7 @@ def test_asking_changes_neither_modes_nor_random_numbers() -> None:
     network.get_submodule("linear").eval()
     modes = [module.training for module in network.modules()]
     state = torch.get_rng_state()
-    layers = summarise(network, PROFILE)
+    layers = list_layers(network, PROFILE)
     assert sum(layer.parameters for layer in layers) == sum(own.numel() for own in network.parameters())
     assert [module.training for module in network.modules()] == modes
     assert True in modes

@@ -9,7 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from jobs import encode
 from jobs.cli.reading_flags import ReadingConfig
-from model.measuring.metrics import predict_logits
+from model.measuring.forward import predict_logits
 from model.training.class_weights import balanced_weights
 from model.training.loop import Training
 from model.training.recipe import resolve

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.training.epoch import EpochSums, first_not_finite
+from model.training.epoch import EpochSums, find_not_finite
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -15,13 +15,13 @@ def test_weights_and_what_the_optimiser_remembers(value: float) -> None:
     linear = nn.Linear(3, 2)
     network = nn.Sequential(linear, nn.BatchNorm1d(2))
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1, fused=True)
-    assert first_not_finite(network, optimizer) is None
+    assert find_not_finite(network, optimizer) is None
     network(torch.rand(4, 3)).square().sum().backward()
     optimizer.step()
-    assert first_not_finite(network, optimizer) is None
+    assert find_not_finite(network, optimizer) is None
     with torch.no_grad():
         linear.weight[0, 0] = 1e30
-    assert first_not_finite(network, optimizer) is None
+    assert find_not_finite(network, optimizer) is None
     places: list[tuple[torch.Tensor, str]] = [
         (linear.weight, "the weights in 0.weight"),
         (network.state_dict()["1.running_mean"], "the weights in 1.running_mean"),
@@ -31,7 +31,7 @@ def test_weights_and_what_the_optimiser_remembers(value: float) -> None:
         with torch.no_grad():
             good = tensor.clone()
             tensor.view(-1)[-1] = value
-            assert first_not_finite(network, optimizer) == name
+            assert find_not_finite(network, optimizer) == name
             tensor.copy_(good)
 
 
@@ -41,12 +41,12 @@ def test_the_first_batch_with_a_bad_loss_is_known_however_late_one_asks(value: f
     sums = EpochSums(torch.device("cpu"))
     for loss in (1.0, 2.0):
         sums.add(torch.tensor(loss), logits_BK, label_ids_B)
-    assert sums.first_not_finite() is None
+    assert sums.first_not_finite_batch() is None
     again = EpochSums(torch.device("cpu"))
     again.load_state_dict(sums.state_dict())
     for loss in (3.0, value, 4.0, 5.0):
         again.add(torch.tensor(loss), logits_BK, label_ids_B)
-    found = again.first_not_finite()
+    found = again.first_not_finite_batch()
     assert found is not None
     assert found[0] == 4
     assert not math.isfinite(found[1])

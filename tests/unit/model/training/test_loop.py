@@ -18,7 +18,7 @@ from jobs import encode
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.train import TrainJobConfig
 from jobs.train import run as run_job
-from model.measuring.metrics import Evaluation
+from model.measuring.forward import LossAndAccuracy
 from model.runs.folder import CHECKPOINT
 from model.training.checkpoint import read_progress
 from model.training.loop import Trained, Training
@@ -371,7 +371,9 @@ def test_weights_that_are_not_finite_stop_before_the_next_checkpoint(
 
 def test_a_held_out_loss_that_is_not_finite_stops(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     training = _training(small, tmp_path, _config(arch="ngram"))
-    monkeypatch.setattr("model.training.loop.evaluate", lambda *_: Evaluation(loss=math.nan, accuracy=0.0))
+    monkeypatch.setattr(
+        "model.training.loop.loss_and_accuracy", lambda *_: LossAndAccuracy(loss=math.nan, accuracy=0.0)
+    )
     with pytest.raises(InputError, match="epoch 1, batch 5 of 5: the loss on held-out rows is nan"):
         _run(training)
     assert not read_progress(tmp_path / CHECKPOINT)["history"]

@@ -41,15 +41,7 @@ def _config(**flags: Any) -> TrainConfig:
 def _trained(**flags: Any) -> torch.Tensor:
     network, config = _Linear(), _config(**flags)
     optimizer = make_optimizer(config, network.parameters())
-    step = TrainStep(
-        network,
-        optimizer,
-        make_schedule(config, optimizer, 9),
-        torch.device("cpu"),
-        precision="float32",
-        compiled=False,
-        clip_norm=config.clip_norm,
-    )
+    step = TrainStep(network, optimizer, make_schedule(config, optimizer, 9), torch.device("cpu"), config)
     for batch in BATCHES:
         step(*batch)
     return network.weight.detach()

@@ -39,17 +39,7 @@ def _step(network: nn.Module, class_weights_K: torch.Tensor | None = None, **fla
     config = resolve("default", {"lr": 0.01, "schedule": "constant", **flags}, num_train=9, num_valid=9)
     optimizer = make_optimizer(config, network.parameters())
     schedule = make_schedule(config, optimizer, 100)
-    return TrainStep(
-        network,
-        optimizer,
-        schedule,
-        CPU,
-        precision=config.precision,
-        compiled=config.compile,
-        label_smoothing=config.label_smoothing,
-        class_weights_K=class_weights_K,
-        clip_norm=config.clip_norm,
-    )
+    return TrainStep(network, optimizer, schedule, CPU, config, class_weights_K)
 
 
 def _batch(num_rows: int = 24) -> Batch:

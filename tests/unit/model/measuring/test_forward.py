@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from model.engines.predictor import BATCH_ROWS
-from model.measuring.metrics import evaluate, predict_logits
+from model.engines.torch_predictor import BATCH_ROWS
+from model.measuring.forward import loss_and_accuracy, predict_logits
 from pipeline.batches.gather import ShardRows
 from tests.building import numbered_dataset
 
@@ -30,7 +30,7 @@ def test_it_measures_what_scikit_learn_does(batch: int) -> None:
     logits = torch.randn(50, 4, generator=generator)
     labels = torch.randint(0, 3, (50,), generator=generator)  # No row is of the last class.
     rows = torch.arange(50)[:, None]
-    got = evaluate(_Logits(logits), zip(torch.split(rows, batch), torch.split(labels, batch), strict=True))
+    got = loss_and_accuracy(_Logits(logits), zip(torch.split(rows, batch), torch.split(labels, batch), strict=True))
     predicted = logits.argmax(1)
     assert got.accuracy == pytest.approx(accuracy_score(labels, predicted))
     assert got.loss == pytest.approx(log_loss(labels, torch.softmax(logits, 1).numpy(), labels=range(4)), rel=1e-5)
@@ -51,4 +51,4 @@ def test_logits_are_those_of_the_rows_asked_for(tmp_path: Path) -> None:
 
 def test_nothing_to_evaluate_is_our_own_mistake() -> None:
     with pytest.raises(ValueError, match="no batch"):
-        evaluate(_Logits(torch.zeros(1, 2)), [])
+        loss_and_accuracy(_Logits(torch.zeros(1, 2)), [])

@@ -1,26 +1,22 @@
-"""What is measured on held-out rows. Needs torch."""
+"""A network run over held-out rows: its loss and accuracy after each epoch, its logits at the end. Needs torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from model.engines.predictor import BATCH_ROWS
+from model.engines.torch_predictor import BATCH_ROWS
+from model.measuring.calibration import Logits, WideLabelIds
 from pipeline.batches.gather import ShardRows
 from pipeline.batches.order import Rows
 from pipeline.batches.shard_dataset import Batch
 
-Logits = npt.NDArray[np.float32]
-WideLabelIds = npt.NDArray[np.int64]
-"""Label ids that index arrays and tensors; shards store them as uint16."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """Of a network on labelled rows.
+class LossAndAccuracy:
+    """How good a network is on labelled rows.
 
     Attributes:
         loss: Mean cross-entropy, in nats.
@@ -32,8 +28,8 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Evaluation:
-    """Measure a network.
+def loss_and_accuracy(network: nn.Module, batches: Iterable[Batch]) -> LossAndAccuracy:
+    """Run a network over labelled batches.
 
     Args:
         network: Put into evaluation mode and left there.
@@ -50,7 +46,7 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Evaluation:
     if sums is None:
         raise ValueError("there is no batch to evaluate on")
     loss_sum, num_correct = sums.tolist()  # The one time that a device is waited for.
-    return Evaluation(loss=loss_sum / num_rows, accuracy=num_correct / num_rows)
+    return LossAndAccuracy(loss=loss_sum / num_rows, accuracy=num_correct / num_rows)
 
 
 @torch.inference_mode()
