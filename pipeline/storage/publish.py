@@ -1,8 +1,4 @@
-"""Atomic publishing: outputs are built in a hidden staging folder beside their target and appear there whole or not at all.
-
-A staging folder has a fixed name, `.NAME.partial`, and a lock. Whatever a killed job left in it is cleared by the next one, unless that
-can go on from there, and two jobs that want the same target cannot mix: the second is told that the lock is held.
-"""
+"""Atomic publishing: what was built in a staging folder takes its place whole or not at all, and durably."""
 
 import ctypes
 import errno
