@@ -31,7 +31,7 @@ from pipeline.inspection.histogram import character_names, count_split
 TARGET_ACCURACIES = (0.95, 0.99)
 MAX_MISTAKES = 25
 MAX_LOGITS = 1 << 26
-"""256 MiB. Of more held-out rows than have so few logits, evenly spaced ones are measured: with four classes, of 16 million and more."""
+"""256 MiB; with four classes, those of 16 million rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +49,9 @@ class HeldOut:
     label_ids: WideLabelIds
 
 
-def choose_rows(manifest: Manifest) -> Rows:
-    """The held-out rows to measure on, int64 [N], rising: all of them, unless their logits would not fit `MAX_LOGITS`."""
-    return spaced_rows(manifest.num_rows(VALID), max(1, MAX_LOGITS // len(manifest.labels)))
+def choose_rows(manifest: Manifest, max_logits: int = MAX_LOGITS) -> Rows:
+    """The held-out rows to measure on, int64 [N], rising: all of them, or evenly spaced ones that have no more logits than that."""
+    return spaced_rows(manifest.num_rows(VALID), max(1, max_logits // len(manifest.labels)))
 
 
 def measure(
