@@ -13,10 +13,9 @@ from model.architectures.trained import Model, Probabilities, Weights
 from pipeline.errors import InputError
 from pipeline.text.alphabet import Codes
 
-TASK_ROWS = (
-    2048  # Of a slice: enough to sort by length, few enough to keep all threads busy in what the scorer gives at once.
-)
-LEAST_TASK_ROWS = 256  # Fewer are done before another thread has woken up.
+# Of a slice: enough to sort by length, few enough to keep all threads busy in what the scorer gives at once.
+TASK_ROWS = 2048
+LEAST_TASK_ROWS = 256
 
 
 def require_fitting(model: Model, weights: Weights) -> None:
@@ -47,17 +46,21 @@ class FoldedPredictor:
         model: What was trained.
         weights: Its weights.
         num_threads: Slices of rows run side by side in so many threads.
+        least_task_rows: Of a slice; fewer are done before another thread has woken up.
 
     Raises:
         InputError: The weights do not fit the architecture.
     """
 
-    def __init__(self, model: Model, weights: Weights, *, num_threads: int) -> None:
+    def __init__(
+        self, model: Model, weights: Weights, *, num_threads: int, least_task_rows: int = LEAST_TASK_ROWS
+    ) -> None:
         require_fitting(model, weights)
         self._network = fold_network(model, weights)
         self._profile = model.profile
         self._num_classes = len(model.labels)
         self._num_threads = num_threads
+        self._least_task_rows = least_task_rows
         self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
         self.name = "folded on cpu"
 
@@ -73,7 +76,7 @@ class FoldedPredictor:
             False  # Of a view; so Numba compiles one version, whether the caller's may be written or not.
         )
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
-        num_rows = min(TASK_ROWS, max(LEAST_TASK_ROWS, -(-len(codes_NL) // self._num_threads)))
+        num_rows = min(TASK_ROWS, max(self._least_task_rows, -(-len(codes_NL) // self._num_threads)))
 
         def predict_slice(start: int) -> None:
             self._network.predict(codes_NL[start : start + num_rows], probabilities_NK[start : start + num_rows])
