@@ -8,8 +8,9 @@ INSTALLED := .venv/.installed
 demo: $(INSTALLED)
 	$(BIN)/python -m jobs.demo
 
+# On all cores; a test file alone is quicker without workers: .venv/bin/python -m pytest tests/unit/...
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 install: $(INSTALLED)
 

@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 
 from jobs.cli.command import run_command
+from jobs.cli.parse import parse
 
 ROOT = Path(__file__).parent.parent
 
@@ -91,8 +92,16 @@ def _module(job: str) -> str:
     return f"jobs.{job}{inside}"
 
 
+def run_here(job: str, *tokens: object) -> dict[str, Any]:
+    """Run a job in this process and give its report; what it raises is raised, and what it says is said."""
+    module = importlib.import_module(_module(job))
+    config = parse(job, getattr(module, _CONFIGS[job]), [str(token) for token in tokens])
+    report: dict[str, Any] = module.run(config)
+    return report
+
+
 def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> Done:
-    """Run a job in this process."""
+    """Run a job in this process as a command."""
     module = importlib.import_module(_module(job))
     handler = signal.getsignal(signal.SIGTERM)
     capsys.readouterr()

@@ -45,17 +45,21 @@ class FoldedPredictor:
         model: What was trained.
         weights: The model's.
         num_threads: How many slices of rows run at once.
+        least_task_rows: Rows of the smallest slice.
 
     Raises:
         InputError: The weights do not fit the architecture.
     """
 
-    def __init__(self, model: Model, weights: Weights, *, num_threads: int) -> None:
+    def __init__(
+        self, model: Model, weights: Weights, *, num_threads: int, least_task_rows: int = LEAST_TASK_ROWS
+    ) -> None:
         require_fitting(model, weights)
         self._network = fold_network(model, weights)
         self._profile = model.profile
         self._num_classes = len(model.labels)
         self._num_threads = num_threads
+        self._least_task_rows = least_task_rows
         self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
         self.name = "folded on cpu"
 
@@ -69,7 +73,7 @@ class FoldedPredictor:
         codes_NL = np.ascontiguousarray(codes_NL).view()
         codes_NL.flags.writeable = False  # Of the view; so Numba compiles one version, whether or not the caller's is.
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
-        num_rows = min(TASK_ROWS, max(LEAST_TASK_ROWS, -(-len(codes_NL) // self._num_threads)))
+        num_rows = min(TASK_ROWS, max(self._least_task_rows, -(-len(codes_NL) // self._num_threads)))
 
         def predict_slice(start: int) -> None:
             self._network.predict(codes_NL[start : start + num_rows], probabilities_NK[start : start + num_rows])

@@ -25,7 +25,7 @@ def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, n
     """
     weights = read_weights(run, model)
     if engine == "auto":
-        engine = "torch" if device == "cuda" or (device == "auto" and _has_cuda()) else "folded"
+        engine = "torch" if device == "cuda" or (device == "auto" and has_cuda()) else "folded"
     if engine == "folded":
         from model.engines.folded import FoldedPredictor
 
@@ -39,7 +39,7 @@ def load_predictor(run: Path, model: Model, *, engine: Engine, device: Device, n
     return TorchPredictor(model, weights, device=device, num_threads=num_threads)
 
 
-def _has_cuda() -> bool:
+def has_cuda() -> bool:
     """Whether torch is installed and sees a CUDA device; imports torch, which takes seconds, only where a driver is loaded."""
     if find_spec("torch") is None or not Path("/proc/driver/nvidia").exists():
         return False

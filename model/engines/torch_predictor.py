@@ -13,7 +13,7 @@ from model.engines.predictor import Device
 from pipeline.errors import InputError
 from pipeline.text.alphabet import Codes
 
-BATCH_ROWS = 1024  # Fixed, see `_full_batch`.
+BATCH_ROWS = 1024  # Fixed, see `full_batch`.
 
 
 class TorchPredictor:
@@ -68,13 +68,13 @@ class TorchPredictor:
         probabilities_NK = np.empty((len(codes_NL), self._num_classes), np.float32)
         for start in range(0, len(codes_NL), BATCH_ROWS):
             codes_BL = codes_NL[start : start + BATCH_ROWS]
-            logits_BK = self._network(torch.from_numpy(_full_batch(codes_BL, self._fill)))
+            logits_BK = self._network(torch.from_numpy(full_batch(codes_BL, self._fill)))
             probabilities_BK = torch.softmax(logits_BK / self._temperature, dim=1).numpy()
             probabilities_NK[start : start + BATCH_ROWS] = probabilities_BK[: len(codes_BL)]
         return probabilities_NK
 
 
-def _full_batch(codes_BL: Codes, fill: int) -> Codes:
+def full_batch(codes_BL: Codes, fill: int) -> Codes:
     """Fill a batch up to `BATCH_ROWS` rows with rows of the fill code.
 
     A matrix product rounds differently in batches of different shapes, and on some machines from row to row of a batch. With one shape for

@@ -21,13 +21,6 @@ from pipeline.dataset.shards import LabelIds, open_labels
 
 NAME = "TF-IDF of words 1-2, logistic regression"
 
-MAX_ROWS = 200_000
-MAX_TEXT_BYTES = 16 << 20
-MAX_ROW_CLASSES = 4_000_000
-"""Rows times classes, since each class has its own classifier."""
-MAX_WEIGHTS = 1 << 24
-"""Words and pairs of words times classes, 8 bytes each."""
-
 _PREDICTED_ROWS = 8192
 _TOLERANCE = 0.1  # Half the time of 1e-4, and on AG News 86.60 % instead of 86.58 %.
 
@@ -38,11 +31,29 @@ _BETWEEN = r"\s!-/:-@\[-\^`{-~\u00a1-\u00bf\u2000-\u206f\u3000-\u303f\ufe00-\ufe
 _WORD = f"[{_ALONE}]|[^{_BETWEEN}{_ALONE}]+"
 
 
-def make_baseline(num_classes: int) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much the baseline is trained on at most, so that it takes a minute and not a night.
+
+    Attributes:
+        rows: Training rows.
+        row_classes: Rows times classes: each class is learned apart.
+        text_bytes: Of their texts.
+        weights: Words and pairs of words times classes, 8 bytes each.
+    """
+
+    rows: int = 200_000
+    row_classes: int = 4_000_000
+    text_bytes: int = 16 << 20
+    weights: int = 1 << 24
+
+
+def make_baseline(num_classes: int, max_weights: int = Limits.weights) -> Any:
     """Make an untrained scikit-learn pipeline from texts to label ids.
 
     Args:
         num_classes: K, at least 2.
+        max_weights: See `Limits`.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -50,7 +61,7 @@ def make_baseline(num_classes: int) -> Any:
     from sklearn.pipeline import make_pipeline
 
     words = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, max_features=max(1, MAX_WEIGHTS // num_classes)
+        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, max_features=max(1, max_weights // num_classes)
     )
     classifier = LogisticRegression(C=5.0, solver="liblinear", dual=True, random_state=0, tol=_TOLERANCE, max_iter=1000)
     return make_pipeline(words, OneVsRestClassifier(classifier))
@@ -83,24 +94,25 @@ class BaselineOutcome:
     remark: str
 
 
-def measure_baseline(folder: Path, manifest: Manifest, held_out_N: Rows) -> BaselineOutcome:
-    """Train the baseline on the training rows, or on evenly spaced ones up to its limits, and measure it.
+def measure_baseline(folder: Path, manifest: Manifest, held_out_N: Rows, limits: Limits = Limits()) -> BaselineOutcome:
+    """Train the baseline on the training rows, or on as many of them, evenly spaced, as its limits allow, and measure it.
 
     Args:
         folder: The dataset.
         manifest: Its manifest.
         held_out_N: int64 [N], rising: the held-out rows to measure on.
+        limits: How much to train on at most.
     """
     started = time.monotonic()
     train, valid = ([shard for shard in manifest.shards if shard.split == split] for split in (TRAIN, VALID))
     num_train = manifest.num_rows(TRAIN)
-    chosen = spaced_rows(num_train, _count_affordable(folder, train, len(manifest.labels)))
+    chosen = spaced_rows(num_train, _count_affordable(folder, train, len(manifest.labels), limits))
     label_ids = _labels(folder, train)[chosen]
     if len(np.unique(label_ids)) < 2:
         return BaselineOutcome(
             baseline=None, remark=f"no baseline: the {len(chosen):,} rows chosen for it are of one class"
         )
-    model = make_baseline(len(manifest.labels))
+    model = make_baseline(len(manifest.labels), limits.weights)
     try:
         fit_baseline(model, _texts(folder, train, chosen), label_ids)
     except ValueError as error:
@@ -132,10 +144,10 @@ def spaced_rows(num_rows: int, limit: int) -> Rows:
     return np.arange(num_rows) if num_rows <= limit else np.arange(limit) * num_rows // limit
 
 
-def _count_affordable(folder: Path, train: Sequence[ShardEntry], num_classes: int) -> int:
+def _count_affordable(folder: Path, train: Sequence[ShardEntry], num_classes: int, limits: Limits) -> int:
     num_rows = sum(shard.num_rows for shard in train)
-    by_bytes = num_rows * MAX_TEXT_BYTES // max(1, text_bytes(folder, train))
-    return max(1, min(MAX_ROWS, MAX_ROW_CLASSES // num_classes, by_bytes))
+    by_bytes = num_rows * limits.text_bytes // max(1, text_bytes(folder, train))
+    return max(1, min(limits.rows, limits.row_classes // num_classes, by_bytes))
 
 
 def _texts(folder: Path, shards: Sequence[ShardEntry], rows_N: Rows) -> list[str]:

@@ -49,9 +49,9 @@ class HeldOut:
     label_ids: WideLabelIds
 
 
-def choose_rows(manifest: Manifest) -> Rows:
-    """The held-out rows to measure on, int64 [N], rising: all of them, or evenly spaced ones that fit `MAX_LOGITS`."""
-    return spaced_rows(manifest.num_rows(VALID), max(1, MAX_LOGITS // len(manifest.labels)))
+def choose_rows(manifest: Manifest, max_logits: int = MAX_LOGITS) -> Rows:
+    """The held-out rows to measure on, int64 [N], rising: all of them, or evenly spaced ones with no more logits than that."""
+    return spaced_rows(manifest.num_rows(VALID), max(1, max_logits // len(manifest.labels)))
 
 
 def make_evaluation(

@@ -22,7 +22,7 @@ from pipeline.inspection.duplicate_kernel import Hashes, find_slots, hash_words
 Flags = npt.NDArray[np.bool_]
 
 TABLE_ROWS = 1 << 22
-"""Held-out rows looked for in one pass over the training shards: 34 to 50 bytes each, 200 MiB in all."""
+"""34 to 50 bytes each, 200 MiB in all."""
 
 _BLOCK_ROWS = 1 << 14  # Their hashes stay in a cache between the kernels.
 
@@ -66,7 +66,7 @@ class _HashTable:
         return self._is_met[self._slots_N]
 
 
-def find_seen(folder: Path, manifest: Manifest, *, num_threads: int) -> SeenRows:
+def find_seen(folder: Path, manifest: Manifest, *, num_threads: int, table_rows: int = TABLE_ROWS) -> SeenRows:
     """Find the held-out rows of a dataset that occur among its training rows.
 
     Of the rows' files only those with rows of equal codes are read, and none where the split is by a hash of the text, which puts equal
@@ -76,6 +76,7 @@ def find_seen(folder: Path, manifest: Manifest, *, num_threads: int) -> SeenRows
         folder: The dataset.
         manifest: Its manifest.
         num_threads: Shards are read side by side in so many threads.
+        table_rows: Held-out rows looked for in one pass over the training shards.
 
     Raises:
         InputError: A shard has more rows than the manifest says, or fewer.
@@ -87,8 +88,8 @@ def find_seen(folder: Path, manifest: Manifest, *, num_threads: int) -> SeenRows
         [np.empty(0, np.uint64), *(hashes_B for shard in valid for hashes_B in _hashes(folder, shard))]
     )
     with ThreadPoolExecutor(num_threads, thread_name_prefix="charmill-duplicates") as pool:
-        for start in range(0, num_rows, TABLE_ROWS):
-            here = slice(start, start + TABLE_ROWS)
+        for start in range(0, num_rows, table_rows):
+            here = slice(start, start + table_rows)
             table = _HashTable(hashes_N[here])
             for _ in pool.map(lambda shard: _meet_codes(folder, shard, table), train):  # noqa: B023  # It is done within the pass.
                 pass

@@ -10,7 +10,7 @@ from pipeline.dataset.shards import open_codes, open_labels
 from pipeline.inspection.count_kernel import Histogram, count_codes
 from pipeline.text.alphabet import Profile
 
-_BLOCK_ROWS = 1 << 16
+BLOCK_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,22 @@ class CodeCounts:
     codes: Histogram
 
 
-def count_split(folder: Path, manifest: Manifest, split: str) -> CodeCounts:
+def count_split(folder: Path, manifest: Manifest, split: str, block_rows: int = BLOCK_ROWS) -> CodeCounts:
     """Count the lengths and codes of a split, over memory maps.
 
     Args:
         folder: A dataset.
         manifest: Its manifest.
         split: ``train`` or ``valid``.
+        block_rows: Counted at once.
     """
     profile = manifest.profile
     counts = CodeCounts(np.zeros(profile.max_length + 1, np.int64), np.zeros(256, np.int64))
     for shard in manifest.shards:
         if shard.split == split:
             codes_NL = open_codes(folder, shard).view(np.ndarray)
-            for start in range(0, len(codes_NL), _BLOCK_ROWS):
-                count_codes(codes_NL[start : start + _BLOCK_ROWS], profile.fill, counts.lengths, counts.codes)
+            for start in range(0, len(codes_NL), block_rows):
+                count_codes(codes_NL[start : start + block_rows], profile.fill, counts.lengths, counts.codes)
     return counts
 
 

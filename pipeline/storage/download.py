@@ -72,7 +72,7 @@ def download(
     if is_there(target, md5, overwrite=overwrite):
         return "already there"
     try:
-        with _open_client(url, patience) as client:
+        with open_client(url, patience) as client:
             transfer = _Transfer(client, url, target, patience, show or (lambda _there, _received: None))
             transfer.fetch(md5)
             publish_file(transfer.partial, target)
@@ -186,7 +186,12 @@ class _Transfer:
         return TemporaryError(f"{self._url}: the connection broke off: {_reason(error)}")
 
 
-def _open_client(url: str, patience: Patience) -> httpx.Client:
+def open_client(url: str, patience: Patience) -> httpx.Client:
+    """A client for an address that waits no longer for anything than patience allows, and less for a connection.
+
+    Raises:
+        MissingError: The environment names a proxy or certificates that make no sense.
+    """
     seconds = patience.timeout_seconds
     timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
     try:

@@ -31,7 +31,7 @@ def publish_folder(staged: Path, target: Path) -> None:
     sync_folder(staged)
     if not target.exists() or not any(target.iterdir()):
         staged.replace(target)
-    elif not _exchange(staged, target):
+    elif not exchange(staged, target):
         old = target.with_name(f".{target.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         target.replace(old)
@@ -44,8 +44,8 @@ def publish_folder(staged: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def _exchange(a: Path, b: Path) -> bool:
-    """Let two names change places in one step; False where the system cannot."""
+def exchange(a: Path, b: Path) -> bool:
+    """Let two names change places in one step; False where the system, or the file system, cannot."""
     if not sys.platform.startswith("linux"):
         return False
     libc = ctypes.CDLL(None, use_errno=True)

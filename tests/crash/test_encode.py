@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import pytest
 
 from pipeline.building import journal
 from pipeline.formats.csv import scanner
-from tests.commands import ROOT, Done, call, call_here, environment, files_in, python, start
+from tests.commands import ROOT, Done, call, call_here, environment, files_in, python, run_here, start
+from tests.crash.kills import kill_at, killed_states, one_of_each_kind
 from tests.datasets import make_csv
 
 Capsys = pytest.CaptureFixture[str]
@@ -27,56 +28,25 @@ from pipeline.formats.csv import scanner
 scanner.BLOCK_RECORDS, journal.PROGRESS_SECONDS = 15, 0
 """
 
-# Does something just before each change that another process could see.
-AT_EACH_STEP = f"""
-import itertools, os, shutil, signal
-from pathlib import Path
-from pipeline.storage import publish
-{SMALL_BLOCKS}
-steps = itertools.count(1)
-def counted(change):
-    def step(*args, **kwargs):
-        at_step(next(steps))
-        return change(*args, **kwargs)
-    return step
-for where, name in (
-    (os, 'fsync'), (os, 'link'), (Path, 'replace'), (Path, 'rename'), (Path, 'unlink'), (publish, '_exchange'), (shutil, 'rmtree')
-):
-    setattr(where, name, counted(getattr(where, name)))
-def at_step(number):
-    {{at_step}}
-"""
-KILL = "if number == {step}: os.kill(os.getpid(), signal.SIGKILL)"
-COPY = "shutil.copytree({folder!r}, {copies!r} + '/' + format(number, '03d'))"
-REAL_KILL_EVERY = 8
 SLOW = f"""
 import time
 from pipeline.formats.csv import csv_block
 {SMALL_BLOCKS}
 _rows = csv_block.CsvBlock.rows
-csv_block.CsvBlock.rows = lambda *a: (time.sleep(0.05), _rows(*a))[1]
+csv_block.CsvBlock.rows = lambda *a: (time.sleep(0.02), _rows(*a))[1]
 """
 FLAGS: list[object] = [
-    "--text",
-    "title",
-    "--valid-fraction",
-    0.5,
-    "--max-length",
-    16,
-    "--shard-rows",
-    12,
-    "--threads",
-    1,
+    *("--text", "title", "--valid-fraction", 0.5),
+    *("--max-length", 16, "--shard-rows", 12, "--threads", 1),
 ]
+NAMES = ("a.csv", "b.csv")
 
 
-@pytest.fixture
-def csvs(tmp_path: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two files with something for the quarantine at their beginning, in the middle and at their end."""
-    paths = [
-        make_csv(tmp_path / f"{name}.csv", num_rows, seed)
-        for seed, (name, num_rows) in enumerate((("a", 45), ("b", 45)))
-    ]
+    folder = tmp_path_factory.mktemp("originals")
+    paths = [make_csv(folder / name, 45, seed) for seed, name in enumerate(NAMES)]
     for path in paths:
         header, *lines = path.read_text().splitlines()
         lines[20:20] = ["bad in the middle", ",no label"]
@@ -85,15 +55,49 @@ def csvs(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
+def csvs(originals: list[Path], tmp_path: Path) -> list[Path]:
+    """The two files, to be changed."""
+    return [Path(shutil.copy(path, tmp_path)) for path in originals]
+
+
+@pytest.fixture
 def encode(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> Rerun:
     """Encodes in this process, with small blocks too, and gives the report."""
-    monkeypatch.setattr(journal, "PROGRESS_SECONDS", 0)
-    monkeypatch.setattr(scanner, "BLOCK_RECORDS", 15)
+    use_small_blocks(monkeypatch)
 
     def run(*tokens: object) -> Done:
         return call_here(capsys, "encode", *tokens, *FLAGS, "--json")
 
     return run
+
+
+def use_small_blocks(patch: pytest.MonkeyPatch) -> None:
+    """As `SMALL_BLOCKS` does."""
+    patch.setattr(journal, "PROGRESS_SECONDS", 0)
+    patch.setattr(scanner, "BLOCK_RECORDS", 15)
+
+
+@pytest.fixture(scope="module")
+def states(originals: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Folders as they were before each change of a job of both files by their names; `out` is what it makes."""
+    folder = tmp_path_factory.mktemp("encode") / "folder"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_blocks(patch)
+        patch.chdir(originals[0].parent)
+        return killed_states(folder, lambda: run_here("encode", *NAMES, "--out", folder / "out", *FLAGS))
+
+
+@pytest.fixture(scope="module")
+def append_states(originals: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """As `states`, of a job that adds the second file to a dataset of the first."""
+    folder = tmp_path_factory.mktemp("append") / "folder"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_blocks(patch)
+        patch.chdir(originals[0].parent)
+        run_here("encode", NAMES[0], "--out", folder / "out", *FLAGS)
+        return killed_states(folder, lambda: run_here("encode", NAMES[1], "--append", "--out", folder / "out", *FLAGS))
 
 
 def progress_of(out: Path) -> dict[str, Any] | None:
@@ -115,87 +119,78 @@ def left_beside(out: Path) -> list[str]:
     return [path.name for path in out.parent.iterdir() if path.name.startswith(".")]
 
 
-def kill_at(step: int, *tokens: object) -> None:
-    done = call("encode", *tokens, *FLAGS, prelude=AT_EACH_STEP.format(at_step=KILL.format(step=step)))
-    assert done.code == -signal.SIGKILL, done.err
+def test_a_kill_leaves_what_the_copies_have(
+    states: list[Path], append_states: list[Path], originals: list[Path], tmp_path: Path
+) -> None:
+    killed = set()
+    for of_job, tokens in ((append_states, [NAMES[1], "--append"]), (states, [*NAMES])):
+        for kind, number in one_of_each_kind(of_job).items():
+            if kind in killed:
+                continue
+            killed.add(kind)
+            folder = tmp_path / kind
+            folder.mkdir()
+            if of_job is append_states:
+                shutil.copytree(of_job[0] / "out", folder / "out")
+            flags = ["--out", folder / "out", *FLAGS]
+            kill_at(number, "encode", *tokens, *flags, setup=SMALL_BLOCKS, cwd=originals[0].parent)
+            assert files_in(folder) == files_in(of_job[number]), (kind, number)
+    assert killed == {"fsync", "link", "replace", "rename", "unlink", "exchange", "rmtree"}
 
 
-def killed_states(folder: Path, *tokens: object) -> Iterator[int]:
-    """Bring a folder into each state in which a kill would leave it, one after another.
-
-    A process start a step takes minutes, so one process copies the folder at each step; every few steps another one is really killed
-    there and must have left the same.
-    """
-    copies, before = folder.with_name("copies"), folder.with_name("before it")
-    shutil.copytree(folder, before)
-    copying = COPY.format(folder=str(folder), copies=str(copies))
-    done = call("encode", *tokens, *FLAGS, prelude=AT_EACH_STEP.format(at_step=copying))
-    assert done.code == 0, done.err
-    states = sorted(copies.iterdir())
-    assert len(states) > 30
-    for step, state in enumerate(states, 1):
-        if step % REAL_KILL_EVERY == 0:
-            shutil.rmtree(folder)
-            shutil.copytree(before, folder)
-            kill_at(step, *tokens)
-            assert files_in(folder) == files_in(state), step
-        shutil.rmtree(folder)
-        state.rename(folder)
-        yield step
-
-
-def test_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
-    assert encode(*csvs, "--out", tmp_path / "whole").report["rows_quarantined"] == 8
+def test_killed_at_each_change(
+    states: list[Path], csvs: list[Path], tmp_path: Path, encode: Rerun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(csvs[0].parent)
+    assert encode(*NAMES, "--out", tmp_path / "whole").report["rows_quarantined"] == 8
     whole = files_in(tmp_path / "whole")
     assert len([name for name in whole if "codes" in name]) >= 6
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    out = folder / "out"
-    reused, states = set(), []
-    for step in killed_states(folder, *csvs, "--out", out):
-        states.append(out.exists())
-        if states[-1]:  # Killed after it was published.
+    assert len(states) > 30
+    reused, is_published = set(), []
+    for state in states:
+        out = Path(shutil.copytree(state, tmp_path / state.name)) / "out"
+        is_published.append(out.exists())
+        if is_published[-1]:
             assert files_in(out) == whole
-            assert encode(*csvs, "--out", out).code == 2
+            assert encode(*NAMES, "--out", out).code == 2
         else:
             inodes = finished_inodes(out)
-            report = encode(*csvs, "--out", out).report
+            report = encode(*NAMES, "--out", out).report
             reused.add(report["rows_reused"])
-            assert files_in(out) == whole, step
+            assert files_in(out) == whole, state.name
             assert {name: (out / name).stat().st_ino for name in inodes} == inodes
             assert bool(inodes) or not report["rows_reused"]
         assert left_beside(out) == []
-    assert states == sorted(states)
-    assert set(states) == {False, True}
+    assert is_published == sorted(is_published)
+    assert set(is_published) == {False, True}
     assert len(reused) > 2
     assert max(reused) > 49  # In the second file.
 
 
-def test_an_append_killed_at_each_step(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
-    first, second = csvs
-    tokens = [first, "--out", tmp_path / "before"]
-    assert encode(*tokens).code == 0
-    before = files_in(tmp_path / "before")
-    shutil.copytree(tmp_path / "before", tmp_path / "whole")
-    assert encode(*csvs, "--append", "--out", tmp_path / "whole").report["sources_skipped"] == ["a.csv"]
+def test_an_append_killed_at_each_change(
+    append_states: list[Path], csvs: list[Path], tmp_path: Path, encode: Rerun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(csvs[0].parent)
+    before = files_in(append_states[0] / "out")
+    shutil.copytree(append_states[0] / "out", tmp_path / "whole")
+    assert encode(*NAMES, "--append", "--out", tmp_path / "whole").report["sources_skipped"] == ["a.csv"]
     whole = files_in(tmp_path / "whole")
-    folder = tmp_path / "folder"
-    out = folder / "out"
-    shutil.copytree(tmp_path / "before", out)
-    reused, states = set(), []
-    for step in killed_states(folder, second, "--append", "--out", out):
+    assert len(append_states) > 30
+    reused, is_published = set(), []
+    for state in append_states:
+        out = Path(shutil.copytree(state, tmp_path / state.name)) / "out"
         inodes = {name: (out / name).stat().st_ino for name in before if name.endswith((".npy", ".rows.parquet"))}
-        states.append(files_in(out) == whole)
-        assert states[-1] or files_in(out) == before, step
-        inodes |= {} if states[-1] else finished_inodes(out)
-        report = encode(second, "--append", "--out", out).report
+        is_published.append(files_in(out) == whole)
+        assert is_published[-1] or files_in(out) == before, state.name
+        inodes |= {} if is_published[-1] else finished_inodes(out)
+        report = encode(NAMES[1], "--append", "--out", out).report
         reused.add(report["rows_reused"])
-        assert report["sources_skipped"] == (["b.csv"] if states[-1] else [])
-        assert files_in(out) == whole, step
+        assert report["sources_skipped"] == (["b.csv"] if is_published[-1] else [])
+        assert files_in(out) == whole, state.name
         assert {name: (out / name).stat().st_ino for name in inodes} == inodes
         assert left_beside(out) == []
-    assert states == sorted(states)
-    assert set(states) == {False, True}
+    assert is_published == sorted(is_published)
+    assert set(is_published) == {False, True}
     assert max(reused) > 0
 
 
@@ -206,8 +201,7 @@ def test_a_killed_job_that_reads_a_pipe_by_its_path_starts_again(
     data = csvs[0].read_bytes()
     out, whole = tmp_path / "out", tmp_path / "whole"
     tokens: list[object] = ["/dev/stdin", "--out", out, *FLAGS]
-    killing = AT_EACH_STEP.format(at_step=KILL.format(step=25))
-    assert call("encode", *tokens, stdin=data, prelude=killing).code == -signal.SIGKILL
+    kill_at(24, "encode", *tokens, setup=SMALL_BLOCKS, stdin=data)
     assert any((tmp_path / ".out.partial" / "dataset").iterdir())
     assert progress_of(out) is None
     assert call("encode", *tokens, stdin=data, prelude=SMALL_BLOCKS).code == 0
@@ -230,9 +224,11 @@ def test_killed_again_and_again_at_any_time(seed: int, tmp_path: Path, encode: R
         had = finished_inodes(out)
         while finished_inodes(out).keys() <= had.keys() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(choose.random() / 2)
+        time.sleep(choose.random() / 8)
         process.kill()
         process.communicate(timeout=60)
+        if out.exists():
+            break
         progress = progress_of(out)
         rows_reused.append(progress["mark"]["rows"]["train"] if progress else 0)
     assert rows_reused == sorted(rows_reused)
@@ -242,14 +238,13 @@ def test_killed_again_and_again_at_any_time(seed: int, tmp_path: Path, encode: R
 
 
 @pytest.fixture
-def killed(csvs: list[Path], tmp_path: Path, encode: Rerun) -> Path:
-    """Where a job of both files should have gone that was killed in the second one."""
-    out = tmp_path / "out"
-    for step in range(40, 100, 3):
-        kill_at(step, *csvs, "--out", out)
-        progress = progress_of(out)
+def killed(states: list[Path], csvs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a job of both files, by their names, should have gone that was killed in the second one."""
+    monkeypatch.chdir(csvs[0].parent)
+    for state in states:
+        progress = progress_of(state / "out")
         if progress is not None and progress["mark"]["source"] == 1 and progress["mark"]["place"] is not None:
-            return out
+            return Path(shutil.copytree(state, tmp_path / "killed")) / "out"
     raise AssertionError
 
 
@@ -267,32 +262,30 @@ def test_whatever_does_not_fit_starts_afresh(killed: Path, csvs: list[Path], tmp
         data = bytearray(path.read_bytes())
         data[-20] ^= 1
         path.write_bytes(data)
-        done = encode(*csvs, "--out", killed)
+        done = encode(*NAMES, "--out", killed)
         # Of the second file only what was read counts; so small a file was read whole.
         assert done.report["rows_reused"] == 0, path
-        encode(*csvs, "--out", tmp_path / "whole", "--overwrite")
+        encode(*NAMES, "--out", tmp_path / "whole", "--overwrite")
         assert files_in(killed) == files_in(tmp_path / "whole")
         for csv, original in zip(csvs, originals, strict=True):
             csv.write_bytes(original)
         shutil.rmtree(killed)
         shutil.copytree(tmp_path / "kept", stage)
-    assert encode(*csvs, "--out", killed).report["rows_reused"] > 0  # Where nothing was touched.
+    assert encode(*NAMES, "--out", killed).report["rows_reused"] > 0  # Where nothing was touched.
 
 
 @pytest.mark.parametrize(
     "flags", [["--split-seed", 1], ["--profile", "ascii"], ["--columns", "label,title"], ["--split", "random"]], ids=str
 )
-def test_other_flags_start_afresh(
-    killed: Path, csvs: list[Path], tmp_path: Path, encode: Rerun, flags: list[object]
-) -> None:
-    assert encode(*csvs, "--out", killed, *flags).report["rows_reused"] == 0
-    encode(*csvs, "--out", tmp_path / "whole", *flags)
+def test_other_flags_start_afresh(killed: Path, tmp_path: Path, encode: Rerun, flags: list[object]) -> None:
+    assert encode(*NAMES, "--out", killed, *flags).report["rows_reused"] == 0
+    encode(*NAMES, "--out", tmp_path / "whole", *flags)
     assert files_in(killed) == files_in(tmp_path / "whole")
     assert left_beside(killed) == []
 
 
-def test_what_was_killed_can_become_wrong(killed: Path, csvs: list[Path], encode: Rerun) -> None:
-    assert encode(*csvs, "--out", killed, "--max-quarantined", 0).code == 65
+def test_what_was_killed_can_become_wrong(killed: Path, encode: Rerun) -> None:
+    assert encode(*NAMES, "--out", killed, "--max-quarantined", 0).code == 65
     assert left_beside(killed) == []
 
 

@@ -1,30 +1,21 @@
 """Jobs that are killed, interrupted or run out of space publish the whole or nothing, and the next one cleans up after them."""
 
+import fcntl
 import resource
 import signal
 import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from tests.commands import ROOT, call, environment, files_in, has_traceback, python, start
+from pipeline.errors import MismatchError
+from tests.commands import ROOT, call, environment, files_in, has_traceback, python, run_here, start
+from tests.crash.kills import kill_at, killed_states
 from tests.datasets import make_csv, shared_dataset, shared_run
-
-# Kills itself with SIGKILL just before the STEP-th change that another process could see.
-KILL_AT = """
-import os, signal
-from pathlib import Path
-left = [{step}]
-def counted(change):
-    def step(*args, **kwargs):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return change(*args, **kwargs)
-    return step
-os.fsync, Path.replace, Path.unlink = counted(os.fsync), counted(Path.replace), counted(Path.unlink)
-"""
 
 
 @pytest.fixture
@@ -38,29 +29,29 @@ def _published(folder: Path) -> dict[str, bytes]:
     return {name: data for name, data in files_in(folder).items() if not name.startswith(".") and name != "in.csv"}
 
 
-def test_scoring_killed_at_each_step(csv: Path, tmp_path: Path) -> None:
-    tokens = [csv, "--run", shared_run(), "--out", tmp_path / "scores.parquet", "--text", "title", "--threads", 1]
-    assert call("score", *tokens).code == 0
-    whole = _published(tmp_path)
+def test_scoring_killed_at_each_change(csv: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    run = shared_run()
+
+    def score(out: Path) -> list[object]:
+        return [csv, "--run", run, "--out", out / "scores.parquet", "--text", "title", "--threads", 1]
+
+    states = killed_states(folder, lambda: run_here("score", *score(folder)))
+    whole = files_in(folder)
     assert set(whole) == {"scores.parquet", "scores.quarantine.parquet"}
-    num_kills = 0
-    while True:
-        for name in whole:
-            (tmp_path / name).unlink(missing_ok=True)
-        done = call("score", *tokens, prelude=KILL_AT.format(step=num_kills + 1))
-        if done.code == 0:
-            break
-        assert done.code == -signal.SIGKILL
-        num_kills += 1
-        left = _published(tmp_path)
+    assert len(states) >= 4
+    middle = len(states) // 2
+    (killed := tmp_path / "killed").mkdir()
+    kill_at(middle, "score", *score(killed))
+    assert files_in(killed) == files_in(states[middle])
+    for state in states:
+        left = _published(state)
         assert left.items() <= whole.items()  # Whole files only, and the scores after their quarantine.
         assert "scores.parquet" not in left or len(left) == 2
-        if num_kills == 2:
-            assert call("score", *tokens).code == 0
-            assert _published(tmp_path) == whole
-    assert num_kills >= 4
-    assert _published(tmp_path) == whole
-    assert set(files_in(tmp_path)) == {"in.csv", *whole}
+        run_here("score", *score(state), "--overwrite")
+        assert files_in(state) == whole
 
 
 SLOW = (
@@ -81,7 +72,7 @@ def test_an_interrupted_job_publishes_nothing_and_leaves_nothing(
     deadline = time.monotonic() + 60
     while not staged.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(0.2)
+    time.sleep(0.1)
     process.send_signal(number)
     shown, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
@@ -89,6 +80,12 @@ def test_an_interrupted_job_publishes_nothing_and_leaves_nothing(
     assert not has_traceback(said)
     assert not shown
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def _num_waiting(pipe: IO[bytes]) -> int:
+    """Bytes in a pipe that nobody has read."""
+    count = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -104,7 +101,10 @@ def test_a_job_that_waits_for_a_pipe_can_be_interrupted(job: str, threads: int, 
     while not list(tmp_path.glob(".*.partial/*.parquet" if job == "score" else ".*.partial/dataset")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    time.sleep(0.5)  # Until it waits.
+    while _num_waiting(process.stdin):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.1)  # Until it reads on, and waits.
     process.send_signal(signal.SIGINT)
     try:
         process.wait(timeout=60)  # The pipe stays open: nothing but the interrupt may end the job.
@@ -140,9 +140,8 @@ def test_an_interrupted_training_can_be_resumed(tmp_path: Path) -> None:
     assert process.returncode == 130, said
     assert not has_traceback(said)
     assert not (out / "model.json").exists()
-    done = call("train", shared_dataset(), "--out", out, *flags, "--resume", "--epochs", 3)
-    assert done.code == 65
-    assert "epochs was 200 and is now 3" in done.error
+    with pytest.raises(MismatchError, match="epochs was 200 and is now 3"):
+        run_here("train", shared_dataset(), "--out", out, *flags, "--resume", "--epochs", 3)
 
 
 @pytest.mark.parametrize("job", ["encode", "score", "train"])

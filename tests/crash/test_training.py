@@ -1,67 +1,93 @@
-"""A training that is killed at any moment, again and again, ends with the same bytes as one that is not."""
+"""A training that is killed at any moment ends with the same bytes as one that is not."""
 
 import json
-import random
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.commands import call, files_in, start
-from tests.datasets import SMALL_BUCKETS, make_dataset
+import pytest
+
+from tests.commands import files_in, run_here, start
+from tests.crash.kills import killed_states
+from tests.datasets import SMALL_BUCKETS, make_dataset, shrink_ngram
 
 SMALL = f"from model.architectures.ngram.config import NgramConfig\nNgramConfig.__init__.__kwdefaults__['buckets'] = {SMALL_BUCKETS}"
-NUM_KILLS = 3
+NUM_EPOCHS = 4
+# The best epoch comes early, so that most checkpoints hold its weights beside the last ones.
+FLAGS: list[object] = [
+    *("--keep-best", "--best-by", "accuracy", "--epochs", NUM_EPOCHS, "--batch-size", 32),
+    *("--threads", 1, "--baseline", "none", "--checkpoint-seconds", 0, "--resume"),
+]
+Result = tuple[dict[str, bytes], list[dict[str, Any]]]
 
 
-def _metrics(run: Path) -> list[dict[str, Any]]:
+class Whole(NamedTuple):
+    """A run that nobody disturbed: what it says, and the run's folder before each change."""
+
+    result: Result
+    states: list[Path]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("training"), 150, valid_fraction=0.2, shard_rows=50)
+
+
+def _result(run: Path) -> Result:
+    """What a finished run says, but for the seconds."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+    files = {name: (run / name).read_bytes() for name in ("model.safetensors", "model.json", "evaluation.json")}
+    return files, [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-def test_sigkill_and_resume(tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path, 500, valid_fraction=0.2, shard_rows=100)
-    # The best epoch comes early, so that most checkpoints hold its weights beside the last ones.
-    flags = [
-        "--keep-best",
-        "--best-by",
-        "accuracy",
-        "--epochs",
-        10,
-        "--batch-size",
-        16,
-        "--threads",
-        1,
-        "--baseline",
-        "none",
-        "--json",
-    ]
-    done = call("train", dataset, "--out", tmp_path / "whole", *flags, prelude=SMALL)
-    assert done.code == 0, done.err
-    assert done.report["weights_epoch"] < 10
-    out = tmp_path / "killed"
-    flags += ["--checkpoint-seconds", 0, "--resume"]
-    choose = random.Random(1)
-    for kill in range(NUM_KILLS):
-        process = start("train", dataset, "--out", out, *flags, prelude=SMALL)
-        checkpoint = out / "checkpoints" / "last.safetensors"
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
-                break
-            time.sleep(0.002)
-        time.sleep(choose.uniform(0, 0.25))
-        assert process.poll() is None, f"it ended before kill {kill}: {process.communicate()}"
-        process.kill()
-        process.communicate()
-        assert not (out / "model.json").exists()
-        if kill == 1:
-            # What a kill in the middle of writing leaves behind must do no harm.
-            (checkpoint.with_name(".last.safetensors.partial")).write_bytes(b"half")
-    done = call("train", dataset, "--out", out, *flags, prelude=SMALL)
-    assert done.code == 0, done.err
-    assert done.report["resumed"]
-    for name in ("model.safetensors", "model.json", "evaluation.json"):
-        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert _metrics(out) == _metrics(tmp_path / "whole")
-    assert not [name for name in files_in(out) if name.endswith(".partial")]
+@pytest.fixture(autouse=True)
+def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink_ngram(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole") / "folder"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        shrink_ngram(patch)
+        return _whole(dataset, folder)
+
+
+def _whole(dataset: Path, folder: Path) -> Whole:
+    states = killed_states(folder, lambda: run_here("train", dataset, "--out", folder / "run", *FLAGS))
+    report = run_here("train", dataset, "--out", folder / "run", *FLAGS)
+    assert report["resumed"]
+    assert report["weights_epoch"] < NUM_EPOCHS
+    return Whole(_result(folder / "run"), [state / "run" for state in states])
+
+
+def test_killed_at_each_change(dataset: Path, whole: Whole) -> None:
+    """At each third one in training, since a checkpoint is one in four, and at each in what comes then."""
+    assert len(whole.states) > 80
+    resumed = set()
+    for killed in (*whole.states[:-20:3], *whole.states[-20:]):
+        if (killed / "model.json").exists():  # Published last.
+            assert {path.name for path in killed.iterdir()} >= {"model.safetensors", "evaluation.json", "config.toml"}
+        resumed.add(run_here("train", dataset, "--out", killed, *FLAGS)["resumed"])
+        assert _result(killed) == whole.result, killed.parent.name
+        assert not [name for name in files_in(killed) if name.endswith(".partial")]
+    assert resumed == {False, True}
+
+
+def test_killed_at_any_time(dataset: Path, whole: Whole, tmp_path: Path) -> None:
+    """In the middle of writing, too, which is made up beside what a process left that was killed."""
+    run = tmp_path / "killed"
+    checkpoint = run / "checkpoints" / "last.safetensors"
+    process = start("train", dataset, "--out", run, *FLAGS, prelude=SMALL)
+    while not checkpoint.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    assert not (run / "model.json").exists()
+    assert {path.name for path in run.iterdir()} <= {path.name for path in whole.states[-1].iterdir()}
+    checkpoint.with_name(".last.safetensors.partial").write_bytes(b"half")
+    assert run_here("train", dataset, "--out", run, *FLAGS)["resumed"]
+    assert _result(run) == whole.result
+    assert not [name for name in files_in(run) if name.endswith(".partial")]

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from model.architectures.ngram.config import NgramConfig
 from model.architectures.ngram.frequencies import document_frequencies
 from model.architectures.ngram.network import Ngram
 from model.architectures.trained import Model, Weights
-from model.engines import folded
 from model.engines.folded import FoldedPredictor
 from model.engines.predictor import Predictor
 from model.engines.torch_predictor import BATCH_ROWS, TorchPredictor
@@ -131,8 +129,7 @@ def test_a_row_has_the_same_bits_wherever_it_stands(
     model, weights = random_model(config, profile)
     codes = random_codes(profile, 300)
     whole = FoldedPredictor(model, weights, num_threads=1).predict(codes)
-    with patch.object(folded, "LEAST_TASK_ROWS", 7):
-        some = FoldedPredictor(model, weights, num_threads=threads).predict(codes[chosen])
+    some = FoldedPredictor(model, weights, num_threads=threads, least_task_rows=7).predict(codes[chosen])
     assert some.tobytes() == whole[chosen].tobytes()
 
 

@@ -31,6 +31,9 @@ class FoldedCharCnn:
         config: Its sizes.
         weights: The model's; they fit.
         table_bytes: The largest table of trigrams; where it would be larger, the second convolution is computed.
+
+    Attributes:
+        table: Of trigrams; see `fill_table`. None where it would be larger.
     """
 
     def __init__(
@@ -50,19 +53,19 @@ class FoldedCharCnn:
         self._linears = _fold_linears(doubles, padding_LC, model.temperature, is_centred=is_centred)
         width = self._linears.mask.shape[0]
         num_rows = -(-(num_codes**3) // TILE) * TILE + 1
-        self._table: Floats | None = None
+        self.table: Floats | None = None
         if num_rows * 3 * width * 4 <= table_bytes:
-            self._table = aligned((num_rows, 3, width))
-            self._table[: num_codes**3, :, : taps_3C.shape[1]] = taps_3C
-            fill_table(self._convolutions, self._table)
+            self.table = aligned((num_rows, 3, width))
+            self.table[: num_codes**3, :, : taps_3C.shape[1]] = taps_3C
+            fill_table(self._convolutions, self.table)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
         """See `FoldedNetwork.predict`."""
-        if self._table is None:
+        if self.table is None:
             predict_by_product(codes_BL, self._fill, self._convolutions, self._linears, probabilities_BK)
         else:
             num_codes = self._convolutions.num_codes
-            predict_by_table(codes_BL, self._fill, num_codes, self._table, self._linears, probabilities_BK)
+            predict_by_table(codes_BL, self._fill, num_codes, self.table, self._linears, probabilities_BK)
 
 
 def _taps(w: dict[str, _Doubles]) -> _Doubles:

@@ -28,6 +28,9 @@ class FoldedLstm:
         model: What was trained.
         config: Its sizes.
         weights: The model's; they fit.
+
+    Attributes:
+        batch_rows: Rows that are computed together, fewer where they are long; no number of the result depends on it.
     """
 
     def __init__(self, model: Model, config: LstmConfig, weights: Weights) -> None:
@@ -58,11 +61,11 @@ class FoldedLstm:
             hidden=config.hidden,
         )
         row_bytes = 2 * model.profile.max_length * 2 * width * 4 if config.layers > 1 else 1
-        self._batch_rows = min(MAX_BATCH_ROWS, max(1, OUTPUT_BYTES // row_bytes // TILE) * TILE)
+        self.batch_rows = min(MAX_BATCH_ROWS, max(1, OUTPUT_BYTES // row_bytes // TILE) * TILE)
 
     def predict(self, codes_BL: Codes, probabilities_BK: Floats) -> None:
         """See `FoldedNetwork.predict`."""
-        predict_lstm(codes_BL, self._fill, self._weights, self._batch_rows, probabilities_BK)
+        predict_lstm(codes_BL, self._fill, self._weights, self.batch_rows, probabilities_BK)
 
 
 def _by_blocks(columns_N4H: _Doubles) -> _Doubles:

@@ -1,14 +1,11 @@
 """Blocks: every row once and in its place, however much fits; tests/gpu/test_block_forward.py has the streams."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from model.engines.block_forward import BlockForward
-from model.engines.shrinking_blocks import ShrinkingBlocks
 from pipeline.errors import TemporaryError
 from tests.datasets import random_codes
 
@@ -111,25 +108,3 @@ def test_read_only_codes_and_none_at_all() -> None:
     codes_NL.flags.writeable = False
     np.testing.assert_allclose(_blocks(_Small(99), 4).predict(codes_NL), _expected(codes_NL), atol=1e-6)
     assert _blocks(_Small(99), 4).predict(codes_NL[:0]).shape == (0, 3)
-
-
-def test_memory_is_released_after_each_failure_when_nothing_holds_on_to_it() -> None:
-    held: list[object] = []
-    released = []
-
-    class Block:
-        def __init__(self) -> None:
-            held.append(id(self))
-
-        def __del__(self) -> None:
-            held.remove(id(self))
-
-    def work(first: int, block_rows: int) -> Iterator[int]:
-        block = Block()
-        if block_rows > 2:
-            raise torch.OutOfMemoryError
-        yield 4
-        del block
-
-    ShrinkingBlocks(8, lambda: released.append(len(held))).run(4, work)
-    assert released == [0]

@@ -1,18 +1,16 @@
 """The baseline learns words of any script, keeps to its limits and gives the same accuracy each time."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model.measuring import baseline
-from model.measuring.baseline import make_baseline, measure_baseline, spaced_rows
+from model.measuring.baseline import BaselineOutcome, Limits, fit_baseline, make_baseline, measure_baseline, spaced_rows
 from pipeline.dataset.manifest import VALID, read_manifest
 from tests.building import build
 from tests.datasets import shared_dataset, write_csv
 
-Outcome = baseline.BaselineOutcome
+LIMITS = Limits()
 
 
 def words(text: str) -> list[str]:
@@ -35,9 +33,9 @@ def test_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-def measured(dataset: Path) -> Outcome:
+def measured(dataset: Path, limits: Limits = LIMITS) -> BaselineOutcome:
     manifest = read_manifest(dataset)
-    return measure_baseline(dataset, manifest, np.arange(manifest.num_rows(VALID)))
+    return measure_baseline(dataset, manifest, np.arange(manifest.num_rows(VALID)), limits)
 
 
 def test_it_is_measured_on_the_rows_asked_for_and_is_the_same_each_time() -> None:
@@ -54,32 +52,26 @@ def test_it_is_measured_on_the_rows_asked_for_and_is_the_same_each_time() -> Non
     assert one.baseline.accuracy in {0.0, 1.0}
 
 
-@pytest.mark.parametrize(("name", "limit"), [("MAX_ROWS", 100), ("MAX_ROW_CLASSES", 300), ("MAX_TEXT_BYTES", 3500)])
-def test_its_limits_are_kept_and_said(monkeypatch: pytest.MonkeyPatch, name: str, limit: int) -> None:
-    monkeypatch.setattr(baseline, name, limit)
-    outcome = measured(shared_dataset())
+@pytest.mark.parametrize("limits", [Limits(rows=100), Limits(row_classes=300), Limits(text_bytes=3500)], ids=str)
+def test_its_limits_are_kept_and_said(limits: Limits) -> None:
+    outcome = measured(shared_dataset(), limits)
     assert outcome.baseline is not None
     assert 50 < outcome.baseline.rows_train <= 100
     assert outcome.baseline.accuracy > 0.8
     assert f"learned from {outcome.baseline.rows_train} of" in outcome.remark
 
 
-def test_so_many_words_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baseline, "MAX_WEIGHTS", 30)
-    model = make_baseline(3)
-    baseline.fit_baseline(model, [f"word{number} here" for number in range(50)], [number % 3 for number in range(50)])
+def test_so_many_words_at_most() -> None:
+    model = make_baseline(3, max_weights=30)
+    fit_baseline(model, [f"word{number} here" for number in range(50)], [number % 3 for number in range(50)])
     assert len(model.steps[0][1].vocabulary_) == 10
 
 
 @pytest.mark.parametrize(("text", "remark"), [("?!", "there is no word"), ("word", "are of one class")])
-def test_where_it_cannot_learn_it_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, remark: str
-) -> None:
-    if text == "word":
-        monkeypatch.setattr(baseline, "MAX_ROWS", 1)
+def test_where_it_cannot_learn_it_says_why(tmp_path: Path, text: str, remark: str) -> None:
     csv = write_csv(tmp_path / "in.csv", [("ab"[row % 2], f"{text}{'!' * row}") for row in range(40)], "label,text")
     folder, manifest = build(tmp_path / "built", [csv])
-    outcome = measure_baseline(folder, replace(manifest), np.arange(3))
+    outcome = measure_baseline(folder, manifest, np.arange(3), Limits(rows=1 if text == "word" else 40))
     assert outcome.baseline is None
     assert outcome.remark.startswith("no baseline: ")
     assert remark in outcome.remark

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from model.measuring import calibration
 from model.measuring.calibration import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
@@ -45,13 +44,14 @@ def test_the_temperature_undoes_a_scale_and_is_the_best(scale: float) -> None:
     assert near[1] == pytest.approx(log_loss(label_ids_N, softmax(logits_NK / temperature)))
 
 
-def test_rows_in_blocks_give_what_all_at_once_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    logits_NK, label_ids_N = sample(50, 2.0)
-    whole = cross_entropy(logits_NK, label_ids_N, 1.5), confidences(logits_NK, 1.5).tolist()
-    monkeypatch.setattr(calibration, "_BLOCK_LOGITS", 4 * 7)
-    assert cross_entropy(logits_NK, label_ids_N, 1.5) == pytest.approx(whole[0], rel=1e-12)
-    assert confidences(logits_NK, 1.5).tolist() == whole[1]
-    np.testing.assert_allclose(whole[1], softmax(logits_NK / 1.5).max(1), rtol=1e-6)
+@pytest.mark.parametrize("num_rows", [1, 50, 200_000])
+def test_rows_in_blocks_give_what_all_at_once_do(num_rows: int) -> None:
+    """As many as fill several blocks, and few."""
+    logits_NK, label_ids_N = sample(num_rows, 2.0)
+    expected_NK = softmax(logits_NK / 1.5)
+    np.testing.assert_allclose(confidences(logits_NK, 1.5), expected_NK.max(1), rtol=2e-6)
+    own_N = expected_NK[np.arange(num_rows), label_ids_N]
+    assert cross_entropy(logits_NK, label_ids_N, 1.5) == pytest.approx(-np.log(own_N).mean())
 
 
 def test_what_tells_nothing_ends_at_a_bound_or_changes_nothing() -> None:

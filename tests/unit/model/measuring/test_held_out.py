@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from model.measuring import held_out as measuring
 from model.measuring.calibration import confidences
-from model.measuring.held_out import HeldOut, choose_rows, make_evaluation
+from model.measuring.held_out import MAX_LOGITS, HeldOut, choose_rows, make_evaluation
 from model.runs.evaluation import RunEvaluation
 from pipeline.dataset.manifest import VALID, Manifest, read_manifest
 from pipeline.dataset.shards import open_labels
@@ -24,10 +23,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("measuring"), 400, valid_fraction=0.3, shard_rows=20)
 
 
-def made_up(dataset: Path) -> tuple[Manifest, HeldOut]:
+def made_up(dataset: Path, max_logits: int = MAX_LOGITS) -> tuple[Manifest, HeldOut]:
     """Logits that are right for most rows."""
     manifest = read_manifest(dataset)
-    rows = choose_rows(manifest)
+    rows = choose_rows(manifest, max_logits)
     labels = np.concatenate([open_labels(dataset, shard) for shard in manifest.shards if shard.split == VALID])
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 2, (len(rows), len(manifest.labels))).astype(np.float32)
@@ -61,9 +60,8 @@ def test_all_figures_belong_to_the_same_rows(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("max_logits", [1 << 20, 3 * 70])
-def test_mistakes_are_the_rows_they_say(dataset: Path, monkeypatch: pytest.MonkeyPatch, max_logits: int) -> None:
-    monkeypatch.setattr(measuring, "MAX_LOGITS", max_logits)
-    manifest, held_out = made_up(dataset)
+def test_mistakes_are_the_rows_they_say(dataset: Path, max_logits: int) -> None:
+    manifest, held_out = made_up(dataset, max_logits)
     got = measured(dataset, manifest, held_out)
     assert got.rows_valid == min(max_logits // 3, manifest.num_rows(VALID))
     wrong = np.flatnonzero(held_out.logits.argmax(1) != held_out.label_ids)

@@ -1,13 +1,11 @@
 """Recipes: what the flags leave open, and what is refused."""
 
 import json
-import re
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from model.training.choices import COMMON, RECIPES, values_of
 from model.training.recipe import require_same_config, resolve
 from pipeline.errors import InputError, MismatchError, UsageError
 
@@ -157,17 +155,6 @@ def test_what_is_left_open_is_the_own_of_what_was_chosen() -> None:
     assert options(optimizer="sgd", schedule="multi-step")["milestones"] == (4, 6)
     assert options(optimizer="sgd", schedule="multi-step", epochs=1)["milestones"] == ()
     assert options(optimizer="sgd", schedule="exponential", warm_up=0.5) == sgd | {"warm_up": 0.5, "gamma": 0.9}
-
-
-@pytest.mark.parametrize("recipe", ["seed", "default"])
-def test_help_says_what_the_recipe_does(recipe: str) -> None:
-    config = asdict(resolve(recipe, {}, num_train=10**6, num_valid=10**5))
-    for name, value in {**COMMON, **RECIPES[recipe]}.items():
-        assert config[name] == value
-        said = f"{value:g}" if isinstance(value, float) else str(value).replace("True", "yes").replace("False", "no")
-        assert re.search(rf"(Both recipes:|{recipe}) {re.escape(said)}[.,]", values_of(name)), name
-    assert values_of("momentum") == "By default: sgd 0.9, rmsprop 0."
-    assert values_of("beta1") == "By default: 0.9."
 
 
 def test_patience_keeps_the_best() -> None:

@@ -11,7 +11,9 @@ from pipeline.errors import InputError
 from tests.building import numbered_dataset
 
 
-@pytest.mark.parametrize("sizes", [[10], [5, 1, 4], [1] * 10, [3, 200, 7], [1] * 300], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [[10], [5, 1, 4], [1] * 10, [3, 200, 7], [1] * 257], ids=lambda sizes: f"{len(sizes)} shards"
+)
 def test_gathering_equals_indexing(tmp_path: Path, sizes: list[int]) -> None:
     """Over 256 shards as well, where their numbers need another type."""
     manifest = numbered_dataset(tmp_path, sizes)

@@ -2,13 +2,14 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from pipeline.batches import shard_dataset as dataset_module
 from pipeline.batches.loader import BatchLoader
-from pipeline.batches.shard_dataset import ShardDataset
+from pipeline.batches.order import epoch_batches
+from pipeline.batches.shard_dataset import GATHERED_ROWS, ShardDataset
 from tests.building import numbered_dataset
 
 CPU = torch.device("cpu")
@@ -48,20 +49,15 @@ def test_loading_leaves_no_trace_in_torchs_random_state(tmp_path: Path) -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("gathered_rows", [1, 3, 4, 100])
-def test_batches_that_are_gathered_together_are_the_same(
-    gathered_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    manifest = numbered_dataset(tmp_path, [7, 1, 6])
-
-    def deliver(limit: int) -> list[list[int]]:
-        dataset = ShardDataset(tmp_path, manifest, "train", batch_size=3, seed=5, shuffle=True, limit_batches=limit)
-        return [batch[1].tolist() for batch in BatchLoader(dataset, CPU)]
-
-    expected = [deliver(limit) for limit in (0, 2)]
-    monkeypatch.setattr(dataset_module, "GATHERED_ROWS", gathered_rows)
-    assert [deliver(limit) for limit in (0, 2)] == expected
-    assert [len(batch) for batch in expected[0]] == [3, 3, 3, 3, 2]
+@pytest.mark.parametrize("limit", [0, 4])
+@pytest.mark.parametrize("batch_size", [GATHERED_ROWS + 1, GATHERED_ROWS, GATHERED_ROWS // 3, 999])
+def test_batches_that_are_gathered_together_are_those_of_the_order(batch_size: int, limit: int, tmp_path: Path) -> None:
+    sizes = [14_000, 1, 11_000]
+    manifest = numbered_dataset(tmp_path, sizes)
+    order: dict[str, Any] = {"batch_size": batch_size, "shuffle": True}
+    dataset = ShardDataset(tmp_path, manifest, "train", seed=5, limit_batches=limit, **order)
+    batches = [batch[1].tolist() for batch in BatchLoader(dataset, CPU)]
+    assert batches == [rows.tolist() for rows in epoch_batches(sizes, 5, 0, **order)][: limit or None]
 
 
 def test_what_was_read_ahead_is_not_delivered(tmp_path: Path) -> None:

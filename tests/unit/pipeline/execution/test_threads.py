@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.execution import threads
-from pipeline.execution.threads import map_in_threads
+from pipeline.execution.threads import MAX_BYTES, map_in_threads
 
 
 def numbers(count: int, ended: threading.Event | None = None) -> Generator[int, None, None]:
@@ -69,9 +68,8 @@ def test_a_caller_that_stops_early_stops_all(num_threads: int) -> None:
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize(("size", "most"), [(0, 4), (100, 1), (60, 2)])
-def test_so_much_is_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch, size: int, most: int) -> None:
-    monkeypatch.setattr(threads, "MAX_BYTES", 100)
+@pytest.mark.parametrize(("size", "most"), [(0, 4), (MAX_BYTES, 1), (MAX_BYTES * 3 // 5, 2)])
+def test_so_much_is_under_way_and_no_more(size: int, most: int) -> None:
     made = 0
 
     def items() -> Generator[int, None, None]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,6 @@ from pipeline.dataset import row_texts
 from pipeline.dataset.manifest import TRAIN, VALID, Manifest, SplitEntry
 from pipeline.dataset.shards import open_codes
 from pipeline.inspection import duplicates
-from pipeline.inspection.duplicate_kernel import hash_words
 from pipeline.inspection.duplicates import SeenRows, find_seen
 from pipeline.text.alphabet import get_profile
 from tests.building import HASH, RANDOM, build
@@ -40,33 +40,38 @@ def naive(folder: Path, manifest: Manifest, key: str) -> list[bool]:
     return [one in known for one in keys[VALID]]
 
 
-def check(folder: Path, manifest: Manifest, num_threads: int = 1) -> SeenRows:
-    seen = find_seen(folder, manifest, num_threads=num_threads)
+def check(folder: Path, manifest: Manifest, num_threads: int = 1, **how: int) -> SeenRows:
+    seen = find_seen(folder, manifest, num_threads=num_threads, **how)
     assert seen.by_codes.tolist() == naive(folder, manifest, "codes")
     assert seen.by_text.tolist() == naive(folder, manifest, "text")
     return seen
 
 
 @pytest.mark.parametrize(("max_length", "table_rows"), [(3, 1000), (5, 7), (8, 11), (13, 1000)])
-def test_a_random_split_has_duplicates_and_they_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_length: int, table_rows: int
-) -> None:
-    monkeypatch.setattr(duplicates, "TABLE_ROWS", table_rows)
-    monkeypatch.setattr(duplicates, "_BLOCK_ROWS", 6)
+def test_a_random_split_has_duplicates_and_they_are_found(tmp_path: Path, max_length: int, table_rows: int) -> None:
     folder, manifest = make(tmp_path, RANDOM, max_length)
-    seen = check(folder, manifest, num_threads=2)
+    seen = check(folder, manifest, num_threads=2, table_rows=table_rows)
     assert 0 < seen.by_text.sum() < seen.by_codes.sum()
 
 
-def test_a_hash_split_has_none_by_text_even_if_they_are_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_duplicates_in_shards_of_several_blocks_are_found(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(1).integers(0, 90_000, 70_000)
+    csv = write_csv(tmp_path / "in.csv", [("a", str(number)) for number in numbers], header="label,text")
+    changes: dict[str, Any] = {"split": RANDOM, "profile": get_profile("ascii", 8), "shard_rows": 60_000}
+    seen = check(*build(tmp_path / "built", [csv], **changes))
+    assert 0.1 < seen.by_codes.mean() < 0.9
+
+
+def test_a_hash_split_has_none_by_text_even_if_they_are_looked_for(tmp_path: Path) -> None:
     folder, manifest = make(tmp_path, HASH)
-    assert check(folder, manifest).by_codes.any()
+    seen = check(folder, manifest)
+    assert seen.by_codes.any()
     looked_for = find_seen(folder, replace(manifest, split=RANDOM), num_threads=1)
     assert not looked_for.by_text.any()
-    monkeypatch.setattr(duplicates, "read_rows", None)  # Since it is so, nothing is read.
-    check(folder, manifest)
+    for shard in manifest.shards:  # Since it is so, no text is read.
+        (folder / shard.rows).unlink()
+    again = find_seen(folder, manifest, num_threads=1)
+    assert (again.by_codes.tolist(), again.by_text.tolist()) == (seen.by_codes.tolist(), seen.by_text.tolist())
 
 
 def test_nothing_held_out_and_nothing_to_train_from(tmp_path: Path) -> None:
@@ -93,15 +98,3 @@ def test_texts_are_read_only_of_rows_whose_codes_are_equal(tmp_path: Path, monke
     for shard in manifest.shards:
         codes[shard.split] += [row.tobytes() for row in open_codes(folder, shard)]
     assert read == seen.by_codes.sum() + sum(one in set(codes[VALID]) for one in codes[TRAIN]) < 400
-
-
-def test_hashes_do_not_collide_where_texts_are_alike() -> None:
-    codes_NL = np.zeros((64 * 27 + 1, 64), np.uint8)
-    for row in range(64 * 27):
-        codes_NL[row, row // 27] = row % 27 + 1
-    hashes_N = np.empty(len(codes_NL), np.uint64)
-    words_NW = codes_NL.view(np.uint64)
-    words_NW.flags.writeable = False
-    hash_words(words_NW, hashes_N)
-    assert len(set(hashes_N.tolist())) == len(codes_NL)
-    assert len({hash_ & 0xFFFF_FFFF for hash_ in hashes_N.tolist()}) > len(codes_NL) - 3

@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.dataset.manifest import TRAIN, VALID
 from pipeline.dataset.shards import open_codes, open_labels
-from pipeline.inspection import histogram
 from pipeline.inspection.histogram import character_names, count_classes, count_split
 from pipeline.text.alphabet import PROFILES, get_profile
 from tests.building import build
@@ -15,8 +14,7 @@ from tests.datasets import make_csv
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))
-def test_counts_are_those_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
-    monkeypatch.setattr(histogram, "_BLOCK_ROWS", 4)
+def test_counts_are_those_of_the_rows(tmp_path: Path, profile: str) -> None:
     csv = make_csv(tmp_path / "in.csv", 60)
     csv.write_text(csv.read_text().replace("title", "text"), encoding="utf-8")
     folder, manifest = build(tmp_path / "built", [csv], profile=get_profile(profile, 33))
@@ -24,7 +22,7 @@ def test_counts_are_those_of_the_rows(tmp_path: Path, monkeypatch: pytest.Monkey
     for split in (TRAIN, VALID):
         shards = [shard for shard in manifest.shards if shard.split == split]
         codes_NL = np.concatenate([open_codes(folder, shard) for shard in shards])
-        got = count_split(folder, manifest, split)
+        got = count_split(folder, manifest, split, block_rows=4)
         lengths = (codes_NL != fill).sum(1)
         assert got.lengths.tolist() == [(lengths == length).sum() for length in range(34)]
         assert got.codes.tolist() == np.bincount(codes_NL[codes_NL != fill], minlength=256).tolist()

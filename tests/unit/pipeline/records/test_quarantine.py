@@ -6,8 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import InputError, LawError
-from pipeline.records.law import check_law, check_share, describe_reasons
+from pipeline.records.law import describe_reasons
 from pipeline.records.quarantine import SCHEMA, QuarantineWriter, Reject, read_rejects
 
 REJECTS = [
@@ -15,8 +14,6 @@ REJECTS = [
     Reject("a.csv", 5, 9, 70, "blank_text", b""),
     Reject("b.csv", 1 << 40, 1 << 41, 1 << 42, "bad_quote", b"x" * 100_000),
 ]
-
-REASONS = {"bad_quote": 2, "blank_text": 1}
 
 
 def writer(path: Path, *rejects: Reject, closed: bool = True) -> QuarantineWriter:
@@ -60,31 +57,3 @@ def test_an_abandoned_quarantine_is_no_parquet(tmp_path: Path) -> None:
     del quarantine  # Its finalizers must be silent.
     with pytest.raises(pa.ArrowInvalid):
         pq.read_table(tmp_path / "q.parquet")
-
-
-def test_law() -> None:
-    check_law("here", 5, 3, 2)
-    check_law("here", 0, 0, 0)
-    for numbers in [(5, 3, 1), (5, 4, 2), (0, 1, 0)]:
-        with pytest.raises(LawError, match="here"):
-            check_law("here", *numbers)
-
-
-@pytest.mark.parametrize(("rows_in", "share"), [(30, 0.1), (3, 1.0), (300, 0.01), (100, 0.03)])
-def test_share_may_be_reached(tmp_path: Path, rows_in: int, share: float) -> None:
-    check_share("here", rows_in, REASONS, share)
-
-
-@pytest.mark.parametrize(("rows_in", "share"), [(29, 0.1), (3, 0.99), (1000, 0.0)])
-def test_share_may_not_be_passed(tmp_path: Path, rows_in: int, share: float) -> None:
-    with pytest.raises(InputError, match=r"here: 3 of .*bad_quote 2, blank_text 1.*--max-quarantined"):
-        check_share("here", rows_in, REASONS, share)
-
-
-def test_share_is_compared_as_it_reads(tmp_path: Path) -> None:
-    """29 of 100 is 0.29, although 0.29 * 100 is less than 29 in floating point."""
-    check_share("here", 100, {"bad_quote": 29}, 0.29)
-
-
-def test_nothing_read_is_no_share(tmp_path: Path) -> None:
-    check_share("here", 0, {}, 0.0)

@@ -1,4 +1,4 @@
-"""`pipeline.download` against a server that breaks off, forgets ranges, lies and refuses."""
+"""Downloads against a server that breaks off, forgets ranges, lies and refuses."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
-from pipeline.storage.download import CONNECT_SECONDS, Outcome, Patience, Show, _open_client, download, is_there
+from pipeline.storage.download import CONNECT_SECONDS, Outcome, Patience, Show, download, is_there, open_client
 from tests.web_server import CONTENT, ETAG, Answer, WebServer, closed_port, md5_of, serving
 
 IMPATIENT = Patience(timeout_seconds=5, attempts=3, wait_seconds=0)
@@ -119,7 +119,7 @@ def test_silence_is_a_break(server: WebServer, target: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [1.0, 60.0])
 def test_every_wait_is_bounded(seconds: float) -> None:
-    with _open_client("http://127.0.0.1", Patience(timeout_seconds=seconds)) as client:
+    with open_client("http://127.0.0.1", Patience(timeout_seconds=seconds)) as client:
         assert client.timeout.read == seconds
         assert client.timeout.connect == min(seconds, CONNECT_SECONDS)
 

@@ -115,4 +115,4 @@ def test_channels_that_hardly_differ_are_normalised_exactly(way: str) -> None:
 def test_a_table_is_made_only_where_it_is_small_enough() -> None:
     for name, expected in (("seed", True), ("ascii", False), ("bytes", False)):
         network = fold(*random_model(CharCnnConfig(), get_profile(name)))
-        assert (network._table is not None) == expected
+        assert (network.table is not None) == expected

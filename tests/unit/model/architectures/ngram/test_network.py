@@ -10,10 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.architectures.base import config_to_json
 from model.architectures.ngram.config import NgramConfig
 from model.architectures.ngram.network import Ngram
-from model.architectures.registry import config_from_json
 from pipeline.text.alphabet import Profile, get_profile
 from tests import naive
 
@@ -138,21 +136,6 @@ def test_what_is_rare_counts_more_and_finishing_changes_no_logit(dim: int) -> No
     assert network.rarity is None
     torch.testing.assert_close(network(torch.from_numpy(codes)), before)
     assert before[0].sub(before[3]).abs().max() > 0.01
-
-
-def test_sizes_follow_the_number_of_classes() -> None:
-    sizes = {num: NgramConfig().sized(num) for num in (2, 4, 5, 16, 17, 1000)}
-    assert [(config.buckets, config.dim) for config in sizes.values()] == [
-        *((1 << 20, 0), (1 << 20, 0), (1 << 19, 0), (1 << 18, 0), (1 << 18, 16), (1 << 18, 16)),
-    ]
-    assert NgramConfig(buckets=7).sized(4) == NgramConfig(buckets=7)
-
-
-def test_a_model_of_an_older_kind_is_refused() -> None:
-    older = config_to_json(CONFIG)
-    del older["word_weight"]
-    with pytest.raises(ValueError, match="'ngram': word_weight is missing"):
-        config_from_json(older)
 
 
 def test_rows_without_any_ngram_are_no_trouble() -> None:
