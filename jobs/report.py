@@ -33,9 +33,10 @@ def run(config: ReportConfig) -> dict[str, Any]:
     Raises:
         CharmillError: Nothing was published.
     """
-    if find_spec("jinja2") is None:
+    missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
+    if missing:
         raise MissingError(
-            "reports need jinja2: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
+            f"reports need {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
         )
     from dataclasses import replace
 

@@ -138,7 +138,7 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
 
 
 def _require_packages() -> None:
-    missing = [name for name in ("torch", "einops", "jinja2") if find_spec(name) is None]
+    missing = [name for name in ("torch", "einops", "jinja2", "matplotlib") if find_spec(name) is None]
     if missing:
         raise MissingError(
             f"training needs {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"

@@ -33,7 +33,7 @@ _CONFIGS = {
 
 HIDE_TORCH = """
 import importlib.util
-HIDDEN = {'torch', 'einops', 'jinja2'}
+HIDDEN = {'torch', 'einops', 'jinja2', 'matplotlib'}
 class Hidden:
     def find_spec(self, name, path=None, target=None):
         if name.partition('.')[0] in HIDDEN:

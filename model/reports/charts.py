@@ -1,20 +1,27 @@
-"""Scales, axes and the SVG that charts are made of. For the report's charts only; text and numbers are escaped and finite here, once."""
+"""Charts of figures: lines over an axis, and how long texts are. Lines differ in colour, dashes and marks."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
-from xml.etree.ElementTree import Element, SubElement, tostring
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
-from model.reports.words import text_width, visible
+from markupsafe import Markup
 
-WIDTH, HEIGHT, FONT = 380.0, 250.0, 11.0
-NUM_STYLES = 8
-_TOP, _BOTTOM, _GAP = 12.0, 40.0, 6.0
-_LARGEST, _SMALLEST = 1e15, 1e-30
+from model.reports.svg import LINE_HEIGHT, draw_svg, ink
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SMALLEST, _LARGEST = 1e-30, 1e15
+_DECADES = 6
+_MOST_MARKERS = 8
+_MOST_BARS = 64
+_LEGEND_COLUMNS = 4
+_DASHES = ((), (5, 2), (1, 1), (5, 2, 1, 2), (9, 3), (3, 1, 1, 1, 1, 1), (1, 3), (9, 2, 3, 2))
+_MARKERS = "os^DvPX*"
 
 Form = Literal["number", "share", "whole"]
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +33,7 @@ class Axis:
         form: Of its figures; `whole` has no ticks between whole numbers.
         low: Where it begins; None begins below the smallest value.
         high: Where it ends; None ends above the largest value.
-        is_log: Whether equal distances are equal ratios.
+        is_log: Whether equal distances are equal ratios; of a y axis only.
     """
 
     label: str
@@ -36,184 +43,180 @@ class Axis:
     is_log: bool = False
 
 
-@dataclass(frozen=True)
-class Scale:
-    """From values to positions, monotone, both ends included; values beyond an end are drawn at it.
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line, or a mark if it has one point only.
 
     Attributes:
-        low: Value at `start`.
-        high: Value at `end`, above `low`.
-        start: Position of `low`, in the SVG's units.
-        end: Position of `high`.
-        ticks: Values to label, within both ends, rising.
-        is_log: Whether equal distances are equal ratios; both ends are positive then.
+        name: In words of our own.
+        style: 1 to `NUM_STYLES`, its colour, dashes and marker.
+        points: (x, y) in the order of drawing; where one is not finite, the line has a gap.
+        weights: A weight for each point, which is then a dot of that area; empty for no dots.
     """
 
-    low: float
-    high: float
-    start: float
-    end: float
-    ticks: list[float]
-    is_log: bool = False
-
-    def __call__(self, value: float) -> float:
-        """The position of a finite value."""
-        value = min(self.high, max(self.low, value))
-        low, high = self.low, self.high
-        if self.is_log:
-            value, low, high = math.log(value), math.log(low), math.log(high)
-        return self.start + (self.end - self.start) * (value - low) / (high - low)
+    name: str
+    style: int
+    points: Sequence[Point]
+    weights: Sequence[float] = field(default=())
 
 
-def drawable(value: float) -> bool:
-    """Whether a value can be put on a scale; what cannot is a gap."""
-    return math.isfinite(value) and abs(value) < _LARGEST
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A drawing, and the words beside it.
 
-
-def nice_step(span: float, num_steps: int) -> float:
-    """The 1, 2 or 5 times a power of ten that divides a span into about so many steps.
-
-    After Heckbert, "Nice numbers for graph labels", Graphics Gems, 1990.
+    Attributes:
+        title: Of no other chart on the page.
+        svg: An element that has the title for those who do not see it.
+        caption: What is to be seen; may be empty.
     """
-    rough = span / num_steps
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(power * factor for factor in (1, 2, 5, 10) if rough <= power * factor * 1.0000001)
+
+    title: str
+    svg: Markup
+    caption: str
 
 
-def make_scale(axis: Axis, values: Sequence[float], start: float, end: float) -> Scale:
-    """Fit a scale to an axis and the values on it, of which only the `drawable` count; there may be none."""
-    values = [value for value in values if drawable(value)]
-    if axis.is_log:
-        return _log_scale(values, start, end)
-    low = min(values, default=0.0) if axis.low is None else axis.low
-    high = max(values, default=1.0) if axis.high is None else axis.high
-    if high - low <= 1e-9 * max(abs(low), abs(high)) or high - low < _SMALLEST:
-        around = 0.5 if axis.form == "whole" or abs(low) < _SMALLEST else abs(low) / 2
-        low, high = (low - (axis.low is None) * around, low + around)
-    step = nice_step(high - low, 5)
-    if axis.form == "whole":
-        step = max(1.0, round(step))
-    elif axis.low is None or axis.high is None:  # Curves end at a tick; whole numbers, such as epochs, do not.
-        low = low if axis.low is not None else math.floor(low / step + 1e-6) * step
-        high = high if axis.high is not None else math.ceil(high / step - 1e-6) * step
-    first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
-    ticks = [min(high, max(low, index * step)) for index in range(first, last + 1)]
-    return Scale(low, high, start, end, ticks)
-
-
-def _log_scale(values: Sequence[float], start: float, end: float) -> Scale:
-    """Whole powers of ten, at most eight of them: what is smaller is drawn at the lower end."""
-    positive = [value for value in values if value > _SMALLEST]
-    last = math.ceil(math.log10(max(positive, default=1.0)) - 1e-9)
-    # A little below the smallest value, so that no line lies on the axis.
-    first = max(last - 8, math.floor(math.log10(min(positive, default=0.1)) - 0.05))
-    powers = [10.0**power for power in range(first, last + 1)]
-    return Scale(powers[0], powers[-1], start, end, powers, is_log=True)
-
-
-def tick_labels(ticks: Sequence[float], form: Form, *, is_log: bool = False) -> list[str]:
-    """Figures with just as many decimals as tell neighbours apart."""
-    if is_log:
-        return [_with_exponent(tick) for tick in ticks]
-    factor = 100 if form == "share" else 1
-    step = min((b - a for a, b in pairwise(ticks)), default=1.0) * factor
-    largest = max(map(abs, ticks), default=0) * factor
-    if largest >= 1e6 or (0 < largest < 1e-3):
-        return [_with_exponent(tick * factor) for tick in ticks]
-    digits = max(0, -math.floor(math.log10(step) + 1e-6))
-    return [f"{tick * factor:,.{digits}f}{' %' if form == 'share' else ''}" for tick in ticks]
-
-
-def _with_exponent(value: float) -> str:
-    """A figure as ``2e-5``, at most three digits before the exponent."""
-    if not value:
-        return "0"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-
-
-def new_svg(title: str, description: str, width: float = WIDTH, height: float = HEIGHT) -> Element:
-    """A drawing with the words that a screen reader says of it."""
-    svg = Element("svg", {"viewBox": f"0 0 {number(width)} {number(height)}", "role": "img"})
-    SubElement(svg, "title").text = visible(title)
-    SubElement(svg, "desc").text = visible(description)
-    return svg
-
-
-def add(parent: Element, tag: str, text: str | None = None, **attributes: str | float) -> Element:
-    """Add an element; names of attributes have `_` for `-`, and a last `_` is dropped."""
-    words = {
-        name.rstrip("_").replace("_", "-"): value if isinstance(value, str) else number(value)
-        for name, value in attributes.items()
-    }
-    child = SubElement(parent, tag, words)
-    if text is not None:
-        child.text = visible(text)
-    return child
-
-
-def number(value: float) -> str:
-    """A coordinate, to a tenth of a unit.
-
-    Raises:
-        ValueError: It is not finite; no chart may draw it.
-    """
-    if not math.isfinite(value):
-        raise ValueError(f"{value} is no coordinate")
-    return (
-        f"{value:.1f}".removesuffix(".0").replace("-0", "0") if abs(value) < 0.05 else f"{value:.1f}".removesuffix(".0")
-    )
-
-
-def to_markup(svg: Element) -> str:
-    """The drawing as it stands in a page; all text in it is escaped."""
-    return tostring(svg, encoding="unicode")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawing with both axes, and the scales to draw on it with."""
-
-    svg: Element
-    x: Scale
-    y: Scale
-
-
-def new_plot(
+def line_chart(
     title: str,
-    description: str,
     axes: tuple[Axis, Axis],
-    points: Sequence[tuple[float, float]],
+    lines: Sequence[Line],
     *,
-    right: float = 10.0,
-    height: float = HEIGHT,
-) -> Plot:
-    """Draw grid, ticks and labels for points of (x, y).
+    caption: str = "",
+    diagonal: bool = False,
+    name_ends: bool = False,
+) -> Chart:
+    """Draw lines.
 
     Args:
-        title: Of the drawing.
-        description: What is to be seen, in words.
-        axes: x and y.
-        points: What will be drawn.
-        right: Room beside the plot, for labels at the ends of lines.
-        height: Of the drawing.
+        title: Of the chart.
+        axes: x and y; what is below the y axis is drawn at its lower end.
+        lines: At least one; any may be empty.
+        caption: Of the chart.
+        diagonal: Whether to draw the line where x is y.
+        name_ends: Whether names, a letter each, stand at the lines' ends too.
     """
-    svg = new_svg(title, description, WIDTH, height)
-    x_axis, y_axis = axes
-    bottom = height - _BOTTOM
-    y = make_scale(y_axis, [value for _, value in points], bottom, _TOP)
-    y_texts = tick_labels(y.ticks, y_axis.form, is_log=y.is_log)
-    left = 26 + FONT * max(map(text_width, y_texts), default=0)
-    x = make_scale(x_axis, [value for value, _ in points], left, WIDTH - right)
-    for tick, text in zip(y.ticks, y_texts, strict=True):
-        add(svg, "line", class_="grid", x1=left, x2=WIDTH - right, y1=y(tick), y2=y(tick))
-        add(svg, "text", text, x=left - _GAP, y=y(tick) + 4, text_anchor="end")
-    for tick, text in zip(x.ticks, tick_labels(x.ticks, x_axis.form, is_log=x.is_log), strict=True):
-        add(svg, "line", class_="axis", x1=x(tick), x2=x(tick), y1=bottom, y2=bottom + 4)
-        add(svg, "text", text, x=x(tick), y=bottom + 16, text_anchor="middle")
-    add(svg, "line", class_="axis", x1=left, x2=WIDTH - right, y1=bottom, y2=bottom)
-    add(svg, "text", x_axis.label, class_="name", x=(left + WIDTH - right) / 2, y=height - 6, text_anchor="middle")
-    middle = (_TOP + bottom) / 2
-    turn = f"rotate(-90 11 {number(middle)})"
-    add(svg, "text", y_axis.label, class_="name", x=11, y=middle, text_anchor="middle", transform=turn)
-    return Plot(svg, x, y)
+    x, y = axes
+    if y.is_log:
+        heights = [height for line in lines for _, height in line.points if _SMALLEST < height < _LARGEST]
+        y = replace(y, low=max(min(heights) / 2, max(heights) / 10**_DECADES)) if heights else replace(y, is_log=False)
+    floor = -math.inf if y.low is None else y.low
+    lines = [replace(line, points=[_drawable(point, floor) for point in line.points]) for line in lines]
+
+    def draw(plot: "Axes") -> None:
+        plot.set_yscale("log" if y.is_log else "linear")
+        if diagonal:
+            plot.plot((0, 1), (0, 1), color=ink("soft"), linestyle=":", linewidth=1.2, clip_on=False)
+        for line in lines:
+            _draw_line(plot, line)
+        if len(lines) > 1:
+            _draw_legend(plot)
+        _set_axes(plot, x, y)
+        if name_ends:
+            _name_ends(plot, lines)
+
+    svg = draw_svg(title, draw, legend_rows=-(-len(lines) // _LEGEND_COLUMNS))
+    return Chart(title=title, svg=svg, caption=caption)
+
+
+def _drawable(point: Point, floor: float) -> Point:
+    x, y = point
+    return (x, max(y, floor)) if abs(x) + abs(y) < _LARGEST else (math.nan, math.nan)
+
+
+def _draw_line(plot: "Axes", line: Line) -> None:
+    xs, ys = zip(*line.points, strict=True) if line.points else ((), ())
+    color, dashes, is_mark = ink(f"s{line.style}"), _DASHES[line.style - 1], len(xs) == 1
+    # Between gaps a line may be one point long, which only a marker shows.
+    every = 1 if math.isnan(sum(ys)) else -(-len(xs) // _MOST_MARKERS)
+    plot.plot(
+        xs,
+        ys,
+        color=color,
+        linestyle="" if is_mark else (0, dashes) if dashes else "-",
+        marker="" if line.weights else _MARKERS[line.style - 1],
+        markersize=8 if is_mark else 5,
+        markevery=(line.style % every, every) if every > 1 else None,
+        clip_on=False,
+        label=line.name,
+    )
+    if line.weights:
+        areas = [6 + 60 * weight / (max(line.weights) or 1) for weight in line.weights]
+        plot.scatter(xs, ys, areas, color=color, linewidths=0, clip_on=False)
+
+
+def _draw_legend(plot: "Axes") -> None:
+    """Name what was drawn, above it, where nothing can cover the names."""
+    handles, _ = plot.get_legend_handles_labels()
+    # Matplotlib fills columns; people read rows.
+    by_column = [handle for column in range(_LEGEND_COLUMNS) for handle in handles[column::_LEGEND_COLUMNS]]
+    plot.legend(handles=by_column, ncols=_LEGEND_COLUMNS, bbox_to_anchor=(-0.03, 1.02))
+
+
+def _set_axes(plot: "Axes", x: Axis, y: Axis) -> None:
+    """Name the axes and choose their ends and ticks, once all is drawn."""
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    for drawn, axis, set_limits in ((plot.xaxis, x, plot.set_xlim), (plot.yaxis, y, plot.set_ylim)):
+        drawn.set_label_text(axis.label)
+        if not axis.is_log:
+            is_whole = axis.form == "whole"
+            drawn.set_major_locator(MaxNLocator(5, integer=is_whole, min_n_ticks=1, steps=(1, 2, 2.5, 5, 10)))
+        drawn.set_major_formatter(_show_share if axis.form == "share" else _show_number)
+        drawn.set_minor_locator(NullLocator())
+        set_limits(axis.low, axis.high)
+    plot.yaxis.set_label_coords(-0.194, 0.5)
+
+
+def _show_share(share: float, _tick: object) -> str:
+    return f"{100 * share:.6g} %"
+
+
+def _show_number(value: float, _tick: object) -> str:
+    return f"{value:,.6g}"
+
+
+def _name_ends(plot: "Axes", lines: Sequence[Line]) -> None:
+    """Put each name beside its line's end, or above or below it where ends lie close together; they keep their order."""
+    last = [(line.name, [point for point in line.points if math.isfinite(point[1])][-1:]) for line in lines]
+    ends = sorted((*plot.transData.transform(point)[::-1], name) for name, points in last for point in points)
+    upwards = _stack([(x, y) for y, x, _ in ends], plot.bbox.y1)
+    downwards = _stack([(x, -y) for y, x, _ in reversed(ends)], -plot.bbox.y0)
+    for (_, x, name), above, below in zip(ends, upwards, reversed(downwards), strict=True):
+        plot.text(x + 6, (above - below) / 2, name, va="center", weight="bold").set_transform(None)
+
+
+def _stack(ends: Sequence[Point], limit: float) -> list[float]:
+    """Heights for ends in rising order, moved up to a line's distance where they are as near sideways, but as a stack below a limit."""
+    heights: list[float] = []
+    for index, (x, y) in enumerate(ends):
+        lower = [height for (other, _), height in zip(ends, heights, strict=False) if abs(x - other) < LINE_HEIGHT]
+        num_above = sum(abs(x - other) < LINE_HEIGHT for other, _ in ends[index + 1 :])
+        heights.append(max([min(y, limit - LINE_HEIGHT * num_above), *(height + LINE_HEIGHT for height in lower)]))
+    return heights
+
+
+def length_chart(lengths_train: Sequence[int], lengths_valid: Sequence[int], caption: str) -> Chart:
+    """Draw shares of rows by number of codes, training rows as an area and held-out rows as a line.
+
+    Args:
+        lengths_train: Rows by number of codes, [L + 1].
+        lengths_valid: The same of held-out rows, [L + 1].
+        caption: Of the chart.
+    """
+    width = -(-len(lengths_train) // _MOST_BARS)
+    edges = [*range(0, len(lengths_train), width), len(lengths_train)]
+    per = "share of rows" if width == 1 else f"share of rows, by {width} codes"
+
+    def draw(plot: "Axes") -> None:
+        train, valid = (_shares(lengths, width) for lengths in (lengths_train, lengths_valid))
+        plot.stairs(train, edges, fill=True, color=ink("s1"), alpha=0.45, clip_on=False, label="training")
+        plot.stairs(valid, edges, baseline=None, color=ink("s2"), clip_on=False, label="held out")
+        _draw_legend(plot)
+        x = Axis(label="codes", form="whole", low=0, high=edges[-1])
+        _set_axes(plot, x, Axis(label=per, form="share", low=0))
+
+    return Chart(title="Lengths", svg=draw_svg("Lengths", draw), caption=caption)
+
+
+def _shares(counts: Sequence[int], width: int) -> list[float]:
+    total = sum(counts) or 1
+    return [sum(counts[begin : begin + width]) / total for begin in range(0, len(counts), width)]

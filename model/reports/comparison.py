@@ -1,25 +1,15 @@
-"""The report that lays runs beside each other: curves in one chart, figures in one table, and the settings in which they differ."""
+"""The report that lays runs beside each other: figures in one table, curves in the same charts, and the settings in which they differ."""
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from model.architectures.base import config_to_json
-from model.reports.charts import NUM_STYLES, Axis, drawable
-from model.reports.charts_lines import Line, line_chart
+from model.reports import curves
+from model.reports.charts import Chart, line_chart
 from model.reports.page import render_page
-from model.reports.run_report import (
-    COVERAGE_AXES,
-    LEARNING_RATE,
-    RELIABILITY_AXES,
-    coverage_line,
-    curve_axis,
-    epoch_numbers,
-    reliability_line,
-)
+from model.reports.svg import NUM_STYLES
 from model.reports.words import NONE, duration, figure, percent, setting, size
 from model.runs.record import RunRecord
 from pipeline.errors import UsageError
@@ -36,30 +26,23 @@ def render_comparison(records: Sequence[RunRecord]) -> bytes:
         records: 2 to `MOST_RUNS`, of different names.
 
     Returns:
-        HTML in UTF-8. It loads and runs nothing, and all text from the data is escaped.
+        HTML in UTF-8. It loads nothing, and all text from the data is escaped.
     """
     different = different_settings(records)
-    by_seconds = Axis(label="seconds of training", low=0)
     values = {
+        "title": f"{len(records)} runs compared",
         "runs": [
-            {
-                "letter": letter,
-                "style": index + 1,
-                "name": record.name,
-                "results": _results(record),
-                "costs": _costs(record),
-            }
-            for index, (letter, record) in enumerate(zip(_LETTERS, records, strict=False))
+            {"letter": letter, "name": record.name, "columns": _columns(record)}
+            for letter, _, record in _lettered(records)
         ],
         "different": {name: [setting(value) for value in values] for name, values in different.items()},
         "is_comparable": is_comparable(records),
         "datasets": _letters_by_dataset(records),
-        "by_epoch": _curves(records, Axis(label="epoch", form="whole"), epoch_numbers),
-        "by_seconds": _curves(records, by_seconds, lambda record: list(accumulate(record.column("seconds")))),
+        "curves": _curves(records),
         "measured": _measured(records),
         "unmeasured": [record.name for record in records if record.evaluation is None],
     }
-    return render_page("report_compare.html.jinja", values)
+    return render_page("comparison.html.jinja", values)
 
 
 def is_comparable(records: Sequence[RunRecord]) -> bool:
@@ -69,7 +52,7 @@ def is_comparable(records: Sequence[RunRecord]) -> bool:
 
 def _letters_by_dataset(records: Sequence[RunRecord]) -> dict[str, list[str]]:
     letters: dict[str, list[str]] = {}
-    for letter, record in zip(_LETTERS, records, strict=False):
+    for letter, _, record in _lettered(records):
         letters.setdefault(record.model.dataset_fingerprint, []).append(letter)
     return letters
 
@@ -113,85 +96,73 @@ def names_apart(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _results(record: RunRecord) -> dict[str, str]:
-    """What a run is worth, by column of the table."""
+def _columns(record: RunRecord) -> dict[str, tuple[float | str | None, str]]:
+    """What a run is worth, is and took: by column of the table, what to sort by and what to show."""
     evaluation = record.evaluation
-    baseline = evaluation.baseline if evaluation else None
+    baseline = evaluation.baseline.accuracy if evaluation and evaluation.baseline else None
+    error = evaluation.calibrated.ece if evaluation else None
+    parameters = sum(layer.parameters for layer in evaluation.layers) if evaluation else None
+    architecture, recipe = record.model.architecture.name, str(record.config.get("recipe", NONE))
     return {
-        "accuracy": percent(record.accuracy),
-        "baseline": percent(baseline.accuracy if baseline else None),
-        "calibration error": percent(evaluation.calibrated.ece if evaluation else None),
-        "loss": figure(record.loss),
+        "accuracy": (record.accuracy, percent(record.accuracy)),
+        "baseline": (baseline, percent(baseline)),
+        "calibration error": (error, percent(error)),
+        "loss": (record.loss, figure(record.loss)),
+        "architecture": (architecture, architecture),
+        "recipe": (recipe, recipe),
+        "epochs": (len(record.history), f"{len(record.history):,}"),
+        "time": (record.seconds, duration(record.seconds)),
+        "parameters": (parameters, f"{parameters:,}" if parameters else NONE),
+        "weights": (record.model.weights_bytes, size(record.model.weights_bytes)),
     }
 
 
-def _costs(record: RunRecord) -> dict[str, str]:
-    """What a run is and took, by column of the table."""
-    parameters = sum(layer.parameters for layer in record.evaluation.layers) if record.evaluation else 0
-    return {
-        "architecture": record.model.architecture.name,
-        "recipe": str(record.config.get("recipe", NONE)),
-        "epochs": f"{len(record.history):,}",
-        "time": duration(record.seconds),
-        "parameters": f"{parameters:,}" if parameters else NONE,
-        "weights": size(record.model.weights_bytes),
-    }
-
-
-def _curves(records: Sequence[RunRecord], x: Axis, positions: Callable[[RunRecord], Sequence[float]]) -> list[Any]:
-    """The four charts over epochs or seconds."""
-    rates = Axis(label=LEARNING_RATE, low=0)
-    if _are_far_apart([max(filter(drawable, record.column("lr")), default=0.0) for record in records]):
-        rates = Axis(label=f"{LEARNING_RATE}, logarithmic", is_log=True)
+def _curves(records: Sequence[RunRecord]) -> list[Chart]:
+    """Charts over epochs and over seconds."""
+    peaks = [peak for record in records if (peak := max(record.column("lr"))) > 0]
+    rates = curves.LEARNING_RATE
+    if peaks and max(peaks) >= 10 * min(peaks):  # The smallest would lie flat on the axis of the largest one.
+        rates = replace(rates, label="learning rate, logarithmic", is_log=True)
     charts = []
-    for title, column, axis in (
-        ("Accuracy on held-out rows", "valid_accuracy", curve_axis("accuracy")),
-        ("Loss on held-out rows", "valid_loss", curve_axis("loss")),
-        ("Loss on training rows", "train_loss", curve_axis("loss")),
-        ("Learning rate", "lr", rates),
+    for title, column, x, y in (
+        ("Accuracy on held-out rows", "valid_accuracy", curves.EPOCHS, curves.ACCURACY),
+        ("Loss on held-out rows", "valid_loss", curves.EPOCHS, curves.LOSS),
+        ("Loss on training rows", "train_loss", curves.EPOCHS, curves.LOSS),
+        ("Accuracy on held-out rows by time", "valid_accuracy", curves.SECONDS, curves.ACCURACY),
+        ("Loss on held-out rows by time", "valid_loss", curves.SECONDS, curves.LOSS),
+        ("Learning rate", "lr", curves.EPOCHS, rates),
     ):
-        lines = [
-            Line(name=letter, style=index + 1, points=list(zip(positions(record), record.column(column), strict=True)))
-            for index, (letter, record) in enumerate(zip(_LETTERS, records, strict=False))
-        ]
-        last = "; ".join(
-            f"{letter} {percent(record.column(column)[-1]) if axis.form == 'share' else figure(record.column(column)[-1])}"
-            for letter, record in zip(_LETTERS, records, strict=False)
-        )
-        svg = line_chart(title, f"By {x.label}. At the end: {last}.", (x, axis), lines)
-        charts.append({"title": title, "svg": Markup(svg)})  # noqa: S704  # charts escape
+        lines = [curves.line(letter, style, record, column, x) for letter, style, record in _lettered(records)]
+        show: Callable[[float], str] = percent if y is curves.ACCURACY else figure
+        last = ", ".join(f"{line.name} {show(line.points[-1][1])}".replace(" ", "\u00a0") for line in lines)
+        caption = f"After the last epoch: {last}." if x is curves.EPOCHS and y is not rates else ""
+        charts.append(line_chart(title, (x, y), lines, caption=caption, name_ends=True))
     return charts
 
 
-def _are_far_apart(peaks: Sequence[float]) -> bool:
-    """Whether the smallest peak would lie flat on the axis of the largest one."""
-    positive = [peak for peak in peaks if peak > 0]
-    return bool(positive) and max(positive) >= 10 * min(positive)
-
-
-def _measured(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def _measured(records: Sequence[RunRecord]) -> list[Chart]:
     """Reliability and coverage of the runs that have them; nothing where none has."""
-    known = [
-        (letter, index + 1, record.evaluation)
-        for index, (letter, record) in enumerate(zip(_LETTERS, records, strict=False))
-        if record.evaluation is not None
-    ]
+    known = [(letter, style, run.evaluation) for letter, style, run in _lettered(records) if run.evaluation]
     if not known:
         return []
-    reliability = line_chart(
-        "Reliability",
-        "Share of rows that are right by confidence, after each run's temperature.",
-        RELIABILITY_AXES,
-        [reliability_line(letter, style, evaluation.calibrated) for letter, style, evaluation in known],
-        diagonal=True,
-    )
-    coverage = line_chart(
-        "Accuracy against coverage",
-        "Accuracy among the rows that are kept, by how many are kept.",
-        COVERAGE_AXES,
-        [coverage_line(letter, style, evaluation) for letter, style, evaluation in known],
-    )
     return [
-        {"title": "Reliability, after the temperature", "svg": Markup(reliability)},  # noqa: S704  # charts escape
-        {"title": "Accuracy against coverage", "svg": Markup(coverage)},  # noqa: S704  # charts escape
+        line_chart(
+            "Reliability",
+            curves.RELIABILITY,
+            [curves.reliability_line(letter, style, evaluation.calibrated) for letter, style, evaluation in known],
+            caption="Share of rows that are right by confidence, after each run's temperature; the closer to the dotted line the better.",
+            diagonal=True,
+        ),
+        line_chart(
+            "Accuracy against coverage",
+            curves.COVERAGE,
+            [curves.coverage_line(letter, style, evaluation) for letter, style, evaluation in known],
+            caption="What is left when rows of low confidence abstain.",
+            name_ends=True,
+        ),
     ]
+
+
+def _lettered(records: Sequence[RunRecord]) -> list[tuple[str, int, RunRecord]]:
+    """Each run with its letter and the style of its lines."""
+    return list(zip(_LETTERS, range(1, NUM_STYLES + 1), records, strict=False))

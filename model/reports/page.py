@@ -1,5 +1,7 @@
-"""A page from a template: everything that a template writes is escaped and visible. Needs Jinja2, which the train extra brings."""
+"""A page from a template: all that a template writes is escaped and visible, and no script but the page's own can run."""
 
+import hashlib
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ def render_page(template: str, values: dict[str, Any]) -> bytes:
 
     Args:
         template: Name of its file.
-        values: Its variables; `Markup` goes in as it is, and only charts of our own are that.
+        values: Its variables, a `title` among them; `Markup` goes in as it is, and only charts of our own are that.
 
     Returns:
         UTF-8.
@@ -35,6 +37,11 @@ def render_page(template: str, values: dict[str, Any]) -> bytes:
         "duration": duration,
         "setting": setting,
         "count": lambda number: f"{number:,}",
+    }
+    script = environment.get_template("sort.js.jinja").render()
+    values = values | {
+        "script": Markup(script),  # noqa: S704  # it has no variables
+        "script_hash": b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
     return environment.get_template(template).render(values).encode()
 

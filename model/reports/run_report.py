@@ -1,20 +1,17 @@
-"""`report.html`: what a run knows about itself, in one file that opens offline. Needs Jinja2, which the train extra brings."""
+"""`report.html`: what a run knows about itself, in one file that opens offline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from markupsafe import Markup
-
-from model.reports.charts import Axis
-from model.reports.charts_bars import character_chart, length_chart
-from model.reports.charts_lines import Line, Mark, line_chart
-from model.reports.charts_matrix import MOST_CLASSES, matrix_chart, most_confused
+from model.reports import curves
+from model.reports.charts import Chart, Line, length_chart, line_chart
+from model.reports.confusion import MOST_CLASSES, class_figures, matrix_cells, most_confused
 from model.reports.page import render_page
-from model.reports.words import figure, percent, threshold
-from model.runs.evaluation import Calibration, RunEvaluation, Target
+from model.reports.words import character_name, figure, percent, threshold
+from model.runs.evaluation import RunEvaluation, Target
 from model.runs.record import RunRecord
 
-LEARNING_RATE = "learning rate"
 _MOST_PAIRS = 20
 
 
@@ -22,53 +19,38 @@ def render_report(record: RunRecord) -> bytes:
     """Make the report of a run, from nothing but what the run's folder says.
 
     Returns:
-        HTML in UTF-8. It loads and runs nothing, and all text from the data is escaped.
+        HTML in UTF-8. It loads nothing, and all text from the data is escaped.
     """
     evaluation = record.evaluation
     values = {
+        "title": record.name,
         "record": record,
         "epochs": len(record.history),
-        "curves": [{"svg": Markup(svg), "caption": caption} for svg, caption in _curves(record)],  # noqa: S704  # charts escape
+        "curves": _curves(record),
         "model_facts": _model_facts(record),
         "evaluation": evaluation,
     }
     if evaluation is not None:
         values |= _measured(evaluation)
-    return render_page("report.html.jinja", values)
+    return render_page("run_report.html.jinja", values)
 
 
-def _curves(record: RunRecord) -> list[tuple[str, str]]:
+def _curves(record: RunRecord) -> list[Chart]:
     """Charts over epochs, each with what to read off it."""
-    epochs = epoch_numbers(record)
-    x = Axis(label="epoch", form="whole")
     charts = []
-    for what, name, form in (("loss", "Loss", "number"), ("accuracy", "Accuracy", "share")):
-        train, valid = record.column(f"train_{what}"), record.column(f"valid_{what}")
+    for what, axis, show in (("loss", curves.LOSS, figure), ("accuracy", curves.ACCURACY, percent)):
         lines = [
-            Line(name="training", style=2, points=list(zip(epochs, train, strict=True))),
-            Line(name="held out", style=1, points=list(zip(epochs, valid, strict=True))),
+            curves.line("training", 2, record, f"train_{what}"),
+            curves.line("held out", 1, record, f"valid_{what}"),
         ]
-        show: Callable[[float], str] = percent if form == "share" else figure
-        caption = f"After the last epoch: training {show(train[-1])}, held out {show(valid[-1])}."
-        charts.append((line_chart(f"{name} by epoch", caption, (x, curve_axis(what)), lines), caption))
+        last = ", ".join(f"{line.name} {show(line.points[-1][1])}" for line in lines)
+        caption = f"After the last epoch: {last}."
+        charts.append(line_chart(f"{what.capitalize()} by epoch", (curves.EPOCHS, axis), lines, caption=caption))
     rates = record.column("lr")
     course = f"from {rates[0]:.3g} to {rates[-1]:.3g}" if len(set(rates)) > 1 else f"always {rates[0]:.3g}"
-    caption = f"Learning rate at each epoch's end, {course}."
-    line = Line(name=LEARNING_RATE, style=4, points=list(zip(epochs, rates, strict=True)))
-    charts.append(
-        (line_chart("Learning rate by epoch", caption, (x, Axis(label=LEARNING_RATE, low=0)), [line]), caption)
-    )
-    return charts
-
-
-def curve_axis(what: str) -> Axis:
-    """The y axis of `loss` or `accuracy`: a loss is looked at from 0, an accuracy where it lies."""
-    return Axis(label="loss", low=0) if what == "loss" else Axis(label="accuracy", form="share")
-
-
-def epoch_numbers(record: RunRecord) -> list[float]:
-    """Epochs as people count them, from 1."""
-    return [number + 1 for number in record.column("epoch")]
+    line = curves.line("learning rate", 1, record, "lr")
+    axes = (curves.EPOCHS, curves.LEARNING_RATE)
+    return [*charts, line_chart("Learning rate by epoch", axes, [line], caption=f"At each epoch's end, {course}.")]
 
 
 def _model_facts(record: RunRecord) -> dict[str, str]:
@@ -87,92 +69,77 @@ def _model_facts(record: RunRecord) -> dict[str, str]:
 def _measured(evaluation: RunEvaluation) -> dict[str, Any]:
     """What the template shows of an evaluation."""
     labels, confusion = evaluation.labels, evaluation.confusion
-    charts = {
-        "matrix": matrix_chart(labels, confusion) if len(labels) <= MOST_CLASSES else "",
-        "reliability": _reliability(evaluation),
-        "coverage": _coverage(evaluation),
-        "lengths": length_chart(evaluation.lengths_train, evaluation.lengths_valid),
-        "characters": character_chart(evaluation.characters)
-        if any(count for _, count in evaluation.characters)
-        else "",
-    }
+    classes = class_figures(labels, confusion)
     return {
-        "charts": {name: Markup(svg) for name, svg in charts.items()},  # noqa: S704  # charts escape
-        "pairs": most_confused(labels, confusion, _MOST_PAIRS),
-        "most_classes": MOST_CLASSES,
-        "classes": class_figures(labels, confusion),
+        "confidence": [_reliability(evaluation), _coverage(evaluation)],
         "targets": [_target_sentence(target) for target in evaluation.targets],
-        "cut": [
-            {"name": name, "rows": lengths[-1], "share": lengths[-1] / max(1, sum(lengths))}
-            for name, lengths in (("training", evaluation.lengths_train), ("held-out", evaluation.lengths_valid))
-        ],
-        "max_length": len(evaluation.lengths_train) - 1,
-        "never": sum(not count for _, count in evaluation.characters),
+        "classes": classes,
+        "never": sum(one.recall == 0 for one in classes),
+        "cells": matrix_cells(confusion) if len(labels) <= MOST_CLASSES else [],
+        "most_classes": MOST_CLASSES,
+        "pairs": most_confused(labels, confusion, _MOST_PAIRS),
+        "lengths": _lengths(evaluation),
+        "characters": _characters(evaluation.characters),
+        "absent": sum(not count for _, count in evaluation.characters),
         "others": evaluation.rows_valid - evaluation.seen.rows_as_codes,
         "parameters": sum(layer.parameters for layer in evaluation.layers),
     }
 
 
-def class_figures(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
-    """Precision, recall and rows of each class; None where there is nothing to divide by."""
-    predicted = [sum(column) for column in zip(*confusion, strict=True)]
-    return [
-        {
-            "label": label,
-            "rows": sum(row),
-            "recall": row[index] / sum(row) if sum(row) else None,
-            "precision": row[index] / predicted[index] if predicted[index] else None,
-        }
-        for index, (label, row) in enumerate(zip(labels, confusion, strict=True))
-    ]
-
-
-def reliability_line(name: str, style: int, calibration: Calibration) -> Line:
-    """Accuracy by confidence, a dot an interval, larger where there are more rows."""
-    bins = [interval for interval in calibration.bins if interval.rows]
-    return Line(
-        name=name,
-        style=style,
-        points=[(interval.confidence, interval.accuracy) for interval in bins],
-        weights=[interval.rows for interval in bins],
+def _lengths(evaluation: RunEvaluation) -> Chart:
+    train, valid = evaluation.lengths_train, evaluation.lengths_valid
+    cut = " and ".join(
+        f"{lengths[-1]:,} {name} rows ({percent(lengths[-1] / max(1, sum(lengths)))})"
+        for name, lengths in (("training", train), ("held-out", valid))
     )
+    caption = (
+        f"Codes before the fill. All {len(train) - 1} codes are taken by {cut}; whatever they have beyond that is cut."
+    )
+    return length_chart(train, valid, caption)
 
 
-RELIABILITY_AXES = (
-    Axis(label="confidence", form="share", low=0, high=1),
-    Axis(label="accuracy", form="share", low=0, high=1),
-)
-COVERAGE_AXES = (Axis(label="rows kept", form="share", low=0, high=1), Axis(label="accuracy among them", form="share"))
-
-
-def coverage_line(name: str, style: int, evaluation: RunEvaluation) -> Line:
-    """Accuracy by the share of rows that are kept."""
-    return Line(name=name, style=style, points=[(point.coverage, point.accuracy) for point in evaluation.coverage])
-
-
-def _reliability(evaluation: RunEvaluation) -> str:
-    lines = [
-        reliability_line("before", 2, evaluation.uncalibrated),
-        reliability_line("after", 1, evaluation.calibrated),
+def _characters(characters: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Bars of the characters that occur, the highest of them 1 high."""
+    counts = [count for _, count in characters]
+    return [
+        {"name": character_name(name), "share": count / sum(counts), "height": round(count / max(counts), 3)}
+        for name, count in characters
+        if count
     ]
-    description = "Share of rows that are right by confidence, before and after the temperature; the closer to the diagonal the better."
-    return line_chart("Reliability", description, RELIABILITY_AXES, lines, diagonal=True)
 
 
-def _coverage(evaluation: RunEvaluation) -> str:
-    marks = [
-        Mark(
-            point=(target.reached.coverage, target.reached.accuracy),
-            words=(percent(target.accuracy, 0), f"from {figure(target.reached.min_confidence, 3)}"),
+def _reliability(evaluation: RunEvaluation) -> Chart:
+    before, after = evaluation.uncalibrated, evaluation.calibrated
+    lines = [
+        replace(
+            curves.reliability_line(name, style, calibration),
+            weights=[one.rows for one in calibration.bins if one.rows],
         )
-        for target in evaluation.targets
+        for name, style, calibration in (("before", 2, before), ("after", 1, after))
+    ]
+    caption = (
+        f"Before and after the temperature of {figure(evaluation.temperature)}, which took the expected calibration error from "
+        f"{percent(before.ece)} to {percent(after.ece)}, and the loss from {figure(evaluation.loss_uncalibrated)} to "
+        f"{figure(evaluation.loss)}. A dot is one of {len(after.bins)} intervals of confidence, larger where there are more rows. "
+        "On the dotted line a confidence is the share of rows that are right."
+    )
+    return line_chart("Reliability", curves.RELIABILITY, lines, caption=caption, diagonal=True)
+
+
+def _coverage(evaluation: RunEvaluation) -> Chart:
+    marks = [
+        Line(name=percent(target.accuracy, 0), style=style, points=[(target.reached.coverage, target.reached.accuracy)])
+        for style, target in enumerate(evaluation.targets, 2)
         if target.reached
     ]
-    description = "Accuracy among the rows that are kept, by how many are kept. " + " ".join(
-        sentence["text"] for sentence in map(_target_sentence, evaluation.targets)
+    where = f", and where {' and '.join(mark.name for mark in marks)} are reached" if marks else ""
+    caption = f"What is left when rows of low confidence abstain{where}."
+    return line_chart(
+        "Accuracy against coverage",
+        curves.COVERAGE,
+        [curves.coverage_line("held out", 1, evaluation), *marks],
+        caption=caption,
     )
-    lines = [coverage_line("held out", 1, evaluation)]
-    return line_chart("Accuracy against coverage", description, COVERAGE_AXES, lines, marks=marks)
 
 
 def _target_sentence(target: Target) -> dict[str, str]:

@@ -2,13 +2,11 @@
 
 import math
 import re
-import unicodedata
 
 _STEERING = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\uffff]"
 )
 _CONTROL_PICTURES = 0x2400
-_WIDE = frozenset("WF")
 NONE = "\u2013"
 
 
@@ -35,14 +33,6 @@ def shorten(text: str, most: int) -> str:
 def character_name(character: str) -> str:
     """A character as a label, the space visible."""
     return "\u2423" if character == " " else visible(character)
-
-
-def text_width(text: str) -> float:
-    """About how wide text is, in ems of a sans-serif face; combining marks take nothing, East Asian signs and emoji a whole one."""
-    return sum(
-        0.0 if unicodedata.combining(character) else 1.05 if unicodedata.east_asian_width(character) in _WIDE else 0.56
-        for character in text
-    )
 
 
 def percent(share: float | None, digits: int = 2) -> str:

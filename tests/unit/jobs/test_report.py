@@ -12,10 +12,10 @@ from tests.datasets import shared_run
 from tests.records import make_record, write_run
 
 Capsys = pytest.CaptureFixture[str]
-HIDE_JINJA = """
+HIDE = """
 import importlib.util
 _find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == 'jinja2' else _find(name, *a)
+importlib.util.find_spec = lambda name, *a: None if name == '{}' else _find(name, *a)
 """
 
 
@@ -98,11 +98,18 @@ def test_what_cannot_be_compared_is_refused(
     assert files_in(tmp_path) == before
 
 
-def test_without_jinja_it_says_what_to_install(runs: list[Path], tmp_path: Path) -> None:
-    done = call("report", runs[0], "--out", tmp_path / "out.html", prelude=HIDE_JINJA)
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_without_a_package_it_says_what_to_install(package: str, runs: list[Path], tmp_path: Path) -> None:
+    done = call("report", runs[0], "--out", tmp_path / "out.html", prelude=HIDE.format(package))
     assert done.code == 69
-    assert re.search(r"reports need jinja2: pip install .*\[train\]", done.error)
+    assert re.search(rf"reports need {package}: pip install .*\[train\]", done.error)
     assert not (tmp_path / "out.html").exists()
+
+
+def test_it_needs_no_home(runs: list[Path], tmp_path: Path) -> None:
+    prelude = "import os\nos.environ['HOME'] = os.environ['XDG_CACHE_HOME'] = os.environ['XDG_CONFIG_HOME'] = '/dev/null/home'"
+    done = call("report", *runs, "--out", tmp_path / "out.html", prelude=prelude)
+    assert (done.code, done.said) == (0, []), done.err
 
 
 def test_it_needs_no_torch(runs: list[Path], tmp_path: Path) -> None:

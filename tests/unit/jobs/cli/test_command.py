@@ -208,7 +208,7 @@ def test_without_torch_all_but_training_works(csv: Path, tmp_path: Path) -> None
         prelude=HIDE_TORCH,
     )
     assert train.code == 69
-    assert re.search(r"training needs torch, einops, jinja2: pip install .*\[train\]", train.error)
+    assert re.search(r"training needs torch, einops, jinja2, matplotlib: pip install .*\[train\]", train.error)
     assert not (tmp_path / "run").exists()
     for done in (encode, auto, folded):
         assert (done.code, done.said) == (0, []), done.err

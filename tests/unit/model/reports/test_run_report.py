@@ -2,70 +2,16 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from model.architectures.charcnn.config import CharCnnConfig
-from model.reports.comparison import different_settings, names_apart, render_comparison
-from model.reports.run_report import class_figures, render_report
-from model.reports.words import percent, shorten, threshold, visible
-from pipeline.errors import UsageError
+from model.reports.confusion import class_figures
+from model.reports.run_report import render_report
+from model.reports.svg import NUM_STYLES
+from model.reports.words import percent, shorten
 from tests.records import EVIL, NASTY, make_evaluation, make_labels, make_record
-
-VOID = {"meta", "br", "hr", "img", "link"}
-STEERING = re.compile("[\u202a-\u202e\u2066-\u2069\u2028\u2029\u200f\x00\x1b\ud800]")
-
-
-class Page(HTMLParser):
-    """Fails on a tag that is not closed, and collects text, tables and what would be loaded or run."""
-
-    def __init__(self, html: bytes) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: set[str] = set()
-        self.loads: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.rows: list[list[str]] = []
-        self.feed(html.decode())
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_startendtag(tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in {"td", "th"}:
-            self.rows[-1].append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.add(tag)
-        for name, value in attrs:
-            if name in {"src", "href", "xlink:href"} or name.startswith("on"):
-                self.loads.append((name, value))
-            assert value is None or not re.search(r"\bnan\b|\binf\b", value, re.IGNORECASE), (tag, name, value)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" in self.open:
-            return
-        self.text += data
-        if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
-
-
-def require_harmless(html: bytes, page: Page) -> None:
-    assert not page.loads
-    assert not page.seen & {"script", "link", "img", "iframe", "object", "form"}
-    for word in (b"http:", b"https:", b"url(", b"@import", b"<script"):
-        assert word not in html
-    assert not STEERING.search(html.decode())
-    assert b"default-src 'none'" in html
+from tests.unit.model.reports.pages import Page, require_harmless
 
 
 @pytest.mark.parametrize(("num_epochs", "num_classes"), [(1, 2), (2, 9), (99, 45), (3, 61)])
@@ -75,10 +21,12 @@ def test_it_is_whole_opens_offline_and_the_data_cannot_write_to_it(num_epochs: i
     require_harmless(html, page)
     assert page.text.count(EVIL) > 5
     assert html == render_report(make_record(num_epochs, num_classes, name="".join(NASTY), config={"note": EVIL}))
-    for style in ("s1", "s2"):
-        lines = re.findall(rf'<polyline class="{style}" points="([^"]*)"', html.decode())
-        assert sum(len(points.split()) == num_epochs for points in lines) >= 2 * (num_epochs > 1)
-    assert (b'd="M' in html) == (num_classes <= 60)
+    for title in ("Loss by epoch", "Accuracy by epoch"):
+        for style in (1, 2):
+            paths = [path for path in page.charts[title].iter("path") if f"var(--s{style})" in path.get("style", "")]
+            assert [path.get("d", "").count("L") for path in paths] == ([num_epochs - 1, 2] if num_epochs > 1 else [])
+    assert len(page.charts) == 6
+    assert ('<table class="matrix' in html.decode()) == (num_classes <= 60)
 
 
 def test_every_figure_of_the_run_is_on_the_page() -> None:
@@ -113,15 +61,24 @@ def test_every_figure_of_the_run_is_on_the_page() -> None:
     assert ["shuffle", "false"] in page.rows
     assert ["class 7", "]]><!--", "18", "1.4 %"] in page.rows
     for figures in class_figures(evaluation.labels, evaluation.confusion):
-        row = [f"{figures['rows']:,}", percent(figures["precision"], 1), percent(figures["recall"], 1)]
-        assert [shorten(figures["label"], 200), *row] in page.rows
+        row = [f"{figures.rows:,}", percent(figures.precision, 1), percent(figures.recall, 1)]
+        assert [shorten(figures.label, 200), *row] in page.rows
     assert ["class 8", "0", "\u2013", "\u2013"] in page.rows
+    assert "never recognised" not in page.text
+    assert ["class 7", *[""] * 2, "1", *[""] * 2, "3", "18", "1.2k", ""] in page.rows
 
 
-def test_precision_is_of_the_predicted_and_recall_of_the_true() -> None:
-    first, never = class_figures(["a", "never"], [[5, 0], [2, 0]])
-    assert first == {"label": "a", "rows": 5, "recall": 1.0, "precision": 5 / 7}
-    assert (never["rows"], never["recall"], never["precision"]) == (2, 0.0, None)
+def test_classes_that_are_never_recognised_are_marked() -> None:
+    record = make_record(2, 4)
+    evaluation = record.evaluation
+    assert evaluation is not None
+    confusion = [[5, 1, 0, 0], [3, 0, 0, 0], [2, 0, 0, 0], [0, 0, 0, 0]]
+    page = Page(render_report(replace(record, evaluation=structs.replace(evaluation, confusion=confusion))))
+    assert "2 of 4 classes are never recognised: none of their rows is classified correctly." in page.text
+    marked = [row[0] for row in page.rows if row[0].endswith("never recognised")]
+    assert [name.removesuffix(" never recognised") for name in marked] == [
+        shorten(label, 200) for label in evaluation.labels[1:3]
+    ]
 
 
 def test_targets_that_need_no_threshold_and_a_run_without_a_mistake_are_said() -> None:
@@ -166,9 +123,9 @@ def test_a_loss_that_is_no_number_is_a_gap() -> None:
         line | {"valid_loss": {2: float("nan"), 4: float("inf")}.get(line["epoch"], 1.0)} for line in record.history
     ]
     html = render_report(replace(record, history=history)).decode()
-    Page(html.encode())
-    lines = re.findall(r'<polyline class="s1" points="([^"]*)"', html)
-    assert len(lines[0].split()) == 2
+    loss = Page(html.encode()).charts["Loss by epoch"]
+    (drawn, _) = (path.get("d", "") for path in loss.iter("path") if "var(--s1)" in path.get("style", ""))
+    assert drawn.count("M") == 3
     html = render_report(replace(record, history=[line | {"valid_loss": float("nan")} for line in history])).decode()
     assert "held out \u2013" in Page(html.encode()).text
 
@@ -178,93 +135,51 @@ def test_a_page_stays_light_with_a_thousand_classes() -> None:
     assert len(render_report(make_record(99, 60))) < 200_000
 
 
-@pytest.mark.parametrize("text", NASTY)
-def test_nothing_in_a_text_steers(text: str) -> None:
-    shown = visible(text)
-    assert not STEERING.search(shown)
-    assert shown.encode()
-    assert visible(shown) == shown
-    for most in (5, 30):
-        assert len(shorten(text, most)) <= most
-
-
-def test_what_is_visible_already_stays_as_it_is() -> None:
-    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467 na\u00efve e\u0301 \u05e9\u05dc\u05d5\u05dd"
-    assert visible(family) == family
-    assert visible("a\tb\u202e") == "a\u2409b\u27e8U+202E\u27e9"
-
-
-def test_a_threshold_is_given_to_the_last_bit_of_a_float32() -> None:
-    import numpy as np
-
-    for value in np.random.default_rng(0).random(200, dtype=np.float32):
-        assert np.float32(threshold(float(value))) == value
-
-
-def test_runs_are_laid_beside_each_other() -> None:
-    names = [f"{letter}{EVIL}{NASTY[1]}" for letter in "xyz"]
-    records = [
-        make_record(
-            3 + 2 * index,
-            name=name,
-            lr=10.0**-index,
-            config={"lr": 10.0**-index, "optimizer": ["adam", "sgd", "sgd"][index]},
-        )
-        for index, name in enumerate(names)
-    ]
-    html = render_comparison(records)
-    page = Page(html)
-    require_harmless(html, page)
-    assert html == render_comparison(records)
-    header, *rows = page.rows
-    assert len(rows) == 3
-    assert header.count("lr") == header.count("optimizer") == header.count("epochs") == 1
-    assert not {"shuffle", "arch"} & set(header)
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-    assert columns["optimizer"] == ("adam", "sgd", "sgd")
-    assert columns["lr"] == ("1.0", "0.1", "0.01")
-    assert columns["epochs"] == ("3", "5", "7")
-    assert columns["baseline"] == ("80.01 %",) * 3
-    assert columns["run"] == tuple(f"{letter} {shorten(name, 60)}" for letter, name in zip("ABC", names, strict=True))
-    assert "logarithmic" in page.text
-    assert "different datasets" not in page.text
-    for index in range(3):
-        lines = re.findall(rf'<polyline class="s{index + 1}" points="([^"]*)"', html.decode())
-        # Four charts by epoch, four by seconds.
-        assert sum(len(points.split()) == 3 + 2 * index for points in lines) == 8
-
-
-def test_other_datasets_and_missing_evaluations_are_said_aloud() -> None:
-    record = make_record()
-    other = replace(record, name="other", model=replace(record.model, dataset_fingerprint="beef" * 4), evaluation=None)
-    page = Page(render_comparison([record, other]))
-    assert "different datasets, so their accuracies and losses cannot be compared" in page.text
-    assert f"A: dataset {record.model.dataset_fingerprint}; B: dataset {'beef' * 4}" in page.text
-    assert "No evaluation.json in other" in page.text
-    assert "Reliability" in page.text
-    assert "Reliability" not in Page(render_comparison([other, replace(other, name="third")])).text
-
-
-def test_only_what_differs_is_a_column() -> None:
-    record = make_record()
-    assert different_settings([record, record]) == {}
-    wider = replace(record, model=replace(record.model, architecture=CharCnnConfig(hidden=65)))
-    fewer = replace(record, config={"recipe": "default", "epochs": 1, "baseline": "none"})
-    different = different_settings([record, wider, fewer])
-    assert different["hidden"] == [64, 65, 64]
-    assert different["lr"] == [0.0001, 0.0001, "\u2013"]
-    assert not {"recipe", "epochs", "baseline"} & different.keys()
-
-
-def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("a/run", "b/run", "c")]
-    assert names_apart(folders) == ["a/run", "b/run", "c"]
-    with pytest.raises(UsageError, match="this run is given twice"):
-        names_apart([*folders, folders[0] / ".." / "run"])
-
-
 def test_labels_of_the_evaluation_are_all_there() -> None:
     labels = make_labels(70)
     text = Page(render_report(replace(make_record(2, 70), evaluation=make_evaluation(labels)))).text
     for label in labels:
         assert shorten(label, 200) in text
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_written_and_drawn_stands_out_in_both_themes(theme: str) -> None:
+    css = render_report(make_record()).decode().partition("@media print")[0]
+    light, _, dark = css.partition("@media screen")
+    colours = dict(re.findall(r"--([\w]+): ([^;]+);", dark if theme == "dark" else light))
+    for name in ("text", "soft", "alert"):
+        assert contrast(rgb(colours[name]), rgb(colours["paper"])) >= 4.5
+    for style in range(1, NUM_STYLES + 1):
+        assert contrast(rgb(colours[f"s{style}"]), rgb(colours["paper"])) >= 3
+    cell, paper = [int(part) for part in colours["cell"].split()], rgb(colours["paper"])
+    for shade in range(101):
+        mixed = [(part * shade + ground * (100 - shade)) / 100 for part, ground in zip(cell, paper, strict=True)]
+        assert contrast(rgb(colours["text"]), mixed) >= 4.5, shade
+
+
+def rgb(colour: str) -> list[float]:
+    return [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+
+
+def contrast(one: list[float], other: list[float]) -> float:
+    """As WCAG 2 defines it."""
+
+    def luminance(colour: list[float]) -> float:
+        linear = [part / 3294.6 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in colour]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_tables_to_sort_have_heads_and_nothing_but_figures_in_their_columns() -> None:
+    html = render_report(make_record(2, 9)).decode()
+    tables = re.findall(r'<table class="sortable">.*?</table>', html, re.DOTALL)
+    assert len(tables) == 2
+    for table in tables:
+        head, _, body = table.partition("</thead>")
+        columns = head.count("<th>") + head.count("<th ")
+        for row in re.findall("<tr>(.*?)</tr>", body, re.DOTALL):
+            cells = re.findall("<td[^>]*>(.*?)</td>", row, re.DOTALL)
+            assert len(cells) == columns
+            assert all(re.fullmatch(r"[\d,.]+( %)?|\u2013", cell) for cell in cells[-2:])

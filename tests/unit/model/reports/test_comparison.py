@@ -1,0 +1,81 @@
+"""The comparison: what differs is in its tables, and lines of all runs are in the same charts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.architectures.charcnn.config import CharCnnConfig
+from model.reports.comparison import different_settings, names_apart, render_comparison
+from model.reports.words import shorten
+from pipeline.errors import UsageError
+from tests.records import EVIL, NASTY, make_record
+from tests.unit.model.reports.pages import Page, require_harmless
+
+
+def test_runs_are_laid_beside_each_other() -> None:
+    names = [f"{letter}{EVIL}{NASTY[1]}" for letter in "xyz"]
+    records = [
+        make_record(
+            3 + 2 * index,
+            name=name,
+            lr=10.0**-index,
+            config={"lr": 10.0**-index, "optimizer": ["adam", "sgd", "sgd"][index]},
+        )
+        for index, name in enumerate(names)
+    ]
+    html = render_comparison(records)
+    page = Page(html)
+    require_harmless(html, page)
+    assert html == render_comparison(records)
+    header, *rows = page.rows
+    columns = dict(zip(header, zip(*rows[:3], strict=True), strict=True))
+    assert columns["epochs"] == ("3", "5", "7")
+    assert columns["baseline"] == ("80.01 %",) * 3
+    assert columns["run"] == tuple(f"{letter} {shorten(name, 60)}" for letter, name in zip("ABC", names, strict=True))
+    assert rows[3:] == [["setting", "A", "B", "C"], ["lr", "1.0", "0.1", "0.01"], ["optimizer", "adam", "sgd", "sgd"]]
+    assert "logarithmic" in "".join(page.charts["Learning rate"].itertext())
+    assert "different datasets" not in page.text
+    assert len(page.charts) == 8
+    for style in (1, 2, 3):
+        paths = [path for chart in page.charts.values() for path in chart.iter("path")]
+        lines = [path.get("d", "") for path in paths if f"stroke: var(--s{style})" in path.get("style", "")]
+        # Four charts by epoch and two by seconds, of 3, 5 and 7 epochs; the legend's samples have three points.
+        assert sum(line.count("L") == 2 * style for line in lines) == (6 if style > 1 else 6 + 8)
+
+
+def test_the_table_of_runs_is_sorted_by_figures_as_they_are() -> None:
+    record = make_record()
+    html = render_comparison([record, replace(record, name="b", evaluation=None)]).decode()
+    assert f'<td data-key="{record.accuracy}">' in html
+    assert f'<td data-key="{record.model.weights_bytes}">123.5 kB</td>' in html
+    assert '<td data-key="">\u2013</td>' in html
+
+
+def test_other_datasets_and_missing_evaluations_are_said_aloud() -> None:
+    record = make_record()
+    other = replace(record, name="other", model=replace(record.model, dataset_fingerprint="beef" * 4), evaluation=None)
+    page = Page(render_comparison([record, other]))
+    assert "different datasets, so their accuracies and losses cannot be compared" in page.text
+    assert f"A: dataset {record.model.dataset_fingerprint}; B: dataset {'beef' * 4}" in page.text
+    assert "No evaluation.json in other" in page.text
+    assert "Reliability" in page.text
+    assert "Reliability" not in Page(render_comparison([other, replace(other, name="third")])).text
+
+
+def test_only_what_differs_is_a_column() -> None:
+    record = make_record()
+    assert different_settings([record, record]) == {}
+    wider = replace(record, model=replace(record.model, architecture=CharCnnConfig(hidden=65)))
+    fewer = replace(record, config={"recipe": "default", "epochs": 1, "baseline": "none"})
+    different = different_settings([record, wider, fewer])
+    assert different["hidden"] == [64, 65, 64]
+    assert different["lr"] == [0.0001, 0.0001, "\u2013"]
+    assert not {"recipe", "epochs", "baseline"} & different.keys()
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a/run", "b/run", "c")]
+    assert names_apart(folders) == ["a/run", "b/run", "c"]
+    with pytest.raises(UsageError, match="this run is given twice"):
+        names_apart([*folders, folders[0] / ".." / "run"])
