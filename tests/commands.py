@@ -15,7 +15,8 @@ from unittest import mock
 
 import pytest
 
-from jobs.cli.command import parse, run_command
+from jobs.cli.command import run_command
+from jobs.cli.parse import parse
 
 ROOT = Path(__file__).parent.parent
 
