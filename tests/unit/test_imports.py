@@ -1,10 +1,17 @@
-"""Importing any module of ours changes nothing of the process: a notebook, a search and a cluster worker keep their own set-up."""
+"""Importing any module changes nothing of the process, and drags in nothing slow that it does not need.
+
+A notebook, a search and a cluster worker keep their own set-up.
+"""
 
 import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.commands import ROOT, environment
+
+PACKAGES = ("pipeline", "model", "jobs", "tests")
 
 PROBE = """
 import ctypes, importlib, json, locale, logging, os, pkgutil, signal, sys, threading, warnings
@@ -62,3 +69,34 @@ def test_importing_any_module_changes_nothing_of_the_process() -> None:
     found = json.loads(done.stdout)
     assert {"pipeline.formats.csv.reader", "model.scoring.scorer"} < set(found["imported"])
     assert found["changed"] == {}
+
+
+def test_init_files_are_empty_and_every_folder_of_modules_has_one() -> None:
+    folders = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    full = {
+        folder.relative_to(ROOT)
+        for folder in folders
+        if not (init := folder / "__init__.py").exists() or init.read_bytes()
+    }
+    assert full == set()
+    assert ROOT / "model" / "architectures" / "charcnn" in folders
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        ("pipeline.errors", {"numpy", "polars", "numba", "torch"}),
+        ("pipeline.building.builder, pipeline.formats.csv.reader", {"torch"}),
+        ("model.export.onnx_file", {"torch"}),
+        (
+            "model.measuring.held_out, model.measuring.baseline, pipeline.inspection.duplicates",
+            {"torch", "polars", "sklearn"},
+        ),
+        # Loader workers import it, and Polars and worker processes do not mix.
+        ("pipeline.batches.shard_dataset", {"polars"}),
+    ],
+)
+def test_importing_does_not_drag_in(modules: str, absent: set[str]) -> None:
+    code = f"import sys, {modules}; print(sorted({absent!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
