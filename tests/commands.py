@@ -59,7 +59,9 @@ class Done:
 
 def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> Done:
     """Run a job in this process."""
-    module = importlib.import_module(f"jobs.{job}.__main__" if (ROOT / "jobs" / job).is_dir() else f"jobs.{job}")
+    folder = ROOT / "jobs" / job
+    part = ".command" if (folder / "command.py").exists() else ".__main__" if folder.is_dir() else ""
+    module = importlib.import_module(f"jobs.{job}{part}")
     handler = signal.getsignal(signal.SIGTERM)
     capsys.readouterr()
     code = 0
