@@ -1,15 +1,27 @@
-"""Inboxes to score: a few drops of each kind, and what an undisturbed run makes of them."""
+"""Inboxes to score: a few drops of each kind, and ways to score them, in this process or in one that may be killed."""
 
 import shutil
 import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.commands import Done, call
-from tests.datasets import make_csv, shared_run
+from jobs.cli.reading_flags import ReadingConfig
+from jobs.cli.scoring_flags import ScoringConfig
+from jobs.drops import command
+from jobs.drops.config import DropsConfig
+from jobs.drops.inbox_scorer import InboxScorer, Note
+from model.architectures.trained import Model
+from model.runs.model_file import read_model
+from model.scoring.scorer import Scorer
+from pipeline.execution.meter import Meters, silent
+from tests.datasets import QUIET, make_csv, shared_run
 
-FLAGS: tuple[object, ...] = ("--text", "title", "--settle", 0, "--threads", 1, "--retry-seconds", 0.01)
+READING = ReadingConfig(text="title")
 
 SMALL_PARTS = """
 from model.scoring.scorer import Scorer
@@ -30,12 +42,46 @@ def fill(inbox: Path, num_drops: int = 3, num_rows: int = 60) -> Path:
     return inbox
 
 
-def tokens(inbox: Path, outbox: Path, *more: object) -> list[object]:
-    return ["--inbox", inbox, "--outbox", outbox, "--run", shared_run(), *FLAGS, *more]
+def tokens(
+    inbox: Path, outbox: Path, *more: object, run: Path | None = None, settle_seconds: float = 0
+) -> list[object]:
+    """The flags of a command that scores drops."""
+    folders = ["--inbox", inbox, "--outbox", outbox, "--run", run or shared_run()]
+    return [*folders, "--text", "title", "--settle", settle_seconds, "--threads", 1, "--retry-seconds", 0.01, *more]
 
 
-def run_once(inbox: Path, outbox: Path, *more: object, **how: Any) -> Done:
-    return call("drops", *tokens(inbox, outbox, "--once", "--json", *more), **how)
+def score_drops(inbox: Path, outbox: Path, *, keep: str = "") -> dict[str, Any]:
+    """Score once, in this process; returns the report."""
+    config = command.DropsJobConfig(
+        inbox=inbox,
+        outbox=outbox,
+        run=shared_run(),
+        settle=0,
+        retry_seconds=0.01,
+        scoring=ScoringConfig(keep=keep),
+        reading=READING,
+        common=QUIET,
+    )
+    return command.run(config)
+
+
+def no_note(event: str, **figures: Any) -> None:
+    """Say nothing."""
+
+
+def inbox_scorer(
+    inbox: Path, outbox: Path, *, meters: Meters = silent, note: Note = no_note, **settings: Any
+) -> InboxScorer:
+    """What the command would make, without a console."""
+    config = DropsConfig(inbox=inbox, outbox=outbox, settle_seconds=0, retry_seconds=0.01)
+    flags = ScoringConfig()
+
+    def make_scorer(model: Model) -> Scorer:
+        predictor = flags.load(shared_run(), model, 1)
+        return Scorer(model, predictor, flags.options(READING), READING.formats(), num_threads=1)
+
+    model = read_model(shared_run())
+    return InboxScorer(replace(config, **settings), model, flags.fingerprint(READING), make_scorer, meters, note)
 
 
 def published(outbox: Path) -> dict[str, bytes]:
@@ -49,30 +95,8 @@ def ledger(outbox: Path, *columns: str) -> list[tuple[Any, ...]]:
         return connection.execute(f"SELECT {', '.join(columns)} FROM drops ORDER BY name").fetchall()
 
 
-KILL_AT = """
-import os, signal
-from contextlib import contextmanager
-from pathlib import Path
-from jobs.drops.ledger import Ledger
-left = [{step}]
-def tick():
-    left[0] -= 1
-    if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-def counted(change):
-    def step(*args, **kwargs):
-        tick()
-        return change(*args, **kwargs)
-    return step
-os.fsync, os.mkdir = counted(os.fsync), counted(os.mkdir)
-Path.replace, Path.unlink = counted(Path.replace), counted(Path.unlink)
-transaction = Ledger._transaction
-@contextmanager
-def counted_transaction(self):
-    with transaction(self) as connection:
-        yield connection
-        tick()
-    tick()
-Ledger._transaction = counted_transaction
-"""
-"""A prelude: SIGKILL before the STEP-th change that another process could see, ledger entries included."""
+def wait_for(process: "subprocess.Popen[bytes]", condition: Callable[[], object]) -> None:
+    """Wait until something is so that a process brings about."""
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)

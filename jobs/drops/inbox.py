@@ -14,9 +14,8 @@ from pipeline.storage.source import as_text, open_stored
 
 ENDINGS = (".csv", ".tsv")
 COMPRESSED_ENDINGS = ("", ".gz", ".zst")
-_RACY_SECONDS = (
-    2.0  # A file changed so shortly before it was hashed could change again without a sign: clocks are coarse.
-)
+# A file changed so shortly before it was hashed could change again without a sign: clocks are coarse.
+_RACY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

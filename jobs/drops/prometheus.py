@@ -1,10 +1,12 @@
 """The state of the drops in Prometheus' text format, for its node exporter's textfile collector or a web server."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.drops.schema import SCORED, StateTotals
+from jobs.drops.ledger.schema import SCORED, StateTotals
 from pipeline.errors import UsageError
+from pipeline.storage.durable import replace_file
 
 _FIRST_LINE = "# HELP charmill_drops "
 
@@ -35,19 +37,35 @@ def _metric(name: str, kind: str, help_text: str, value: float) -> list[str]:
     return [f"# HELP charmill_{name} {help_text}", f"# TYPE charmill_{name} {kind}", f"charmill_{name} {value}"]
 
 
-def require_metrics_file(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write metrics over a file that holds none.
+class MetricsFile:
+    """A file that each writing replaces whole.
+
+    Args:
+        path: The file.
+        overwrite: It may be something else than metrics.
 
     Raises:
         UsageError: The path is a folder or another file, or its folder is missing.
     """
-    if path.is_dir():
-        raise UsageError(f"{path}: it is a folder; --metrics names a file", path=path)
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: --metrics: its folder is not there; make it, or name another file", path=path)
-    if path.exists() and not overwrite and path.stat().st_size:
-        with path.open("rb") as file:
-            if file.read(len(_FIRST_LINE)) != _FIRST_LINE.encode():
-                raise UsageError(
-                    f"{path}: --metrics would replace it, but it is something else; name another file", path=path
-                )
+
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        self._path = path
+        if path.is_dir():
+            raise UsageError(f"{path}: it is a folder; --metrics names a file", path=path)
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"{path}: --metrics: its folder is not there; make it, or name another file", path=path)
+        if path.exists() and not overwrite and path.stat().st_size:
+            with path.open("rb") as file:
+                if file.read(len(_FIRST_LINE)) != _FIRST_LINE.encode():
+                    raise UsageError(
+                        f"{path}: --metrics would replace it, but it is something else; name another file", path=path
+                    )
+
+    def write(self, totals: Mapping[str, StateTotals]) -> None:
+        """Write the metrics of now.
+
+        Raises:
+            CharmillError: The disk is full, or the folder may not be written.
+        """
+        text = metrics_text(totals, time.time())
+        replace_file(self._path, lambda file: file.write(text.encode()), is_shared=True)

@@ -1,6 +1,7 @@
 """``python -m jobs.drops status``: the ledger of an outbox as a table or as JSON."""
 
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,9 @@ def run(config: StatusConfig) -> dict[str, Any]:
         UsageError: There is no such folder.
         CharmillError: The ledger cannot be read.
     """
-    from jobs.drops.ledger import LEDGER, Ledger
-    from jobs.drops.schema import SCORED, STATES, StateTotals
+    from jobs.drops.ledger.database import LEDGER, Database
+    from jobs.drops.ledger.ledger import Ledger
+    from jobs.drops.ledger.schema import SCORED, STATES, StateTotals
 
     if not config.outbox.is_dir():
         raise UsageError(
@@ -45,9 +47,9 @@ def run(config: StatusConfig) -> dict[str, Any]:
         )
     drops, totals = [], dict.fromkeys(STATES, StateTotals())
     if (config.outbox / LEDGER).exists():
-        ledger = Ledger(config.outbox, read_only=True)
-        drops, totals = ledger.drops(), ledger.totals()
-        ledger.close()
+        with closing(Database(config.outbox, read_only=True)) as database:
+            ledger = Ledger(database)
+            drops, totals = ledger.drops(), ledger.totals()
     now = time.time()
     scored = totals[SCORED]
     return {

@@ -1,7 +1,7 @@
-"""Who is at work: a name for this process, and whether a process of some name still lives. Used by the ledger of drops.
+"""This process as others know it: its name in the ledger, and a locked file that shows that it lives.
 
-A living process holds the lock of a file that bears its name; the system lets go of it when the process ends, however it ends. That is
-asked only about processes on the same host. Of others one waits until their lease has run out.
+The system lets go of the lock when a process ends, however it ends, so a file that nobody holds belongs to a dead process. That is asked
+only about processes of the same host; of others one waits until their lease has run out.
 """
 
 import socket
@@ -12,28 +12,31 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 _SUFFIX = ".alive"
+_ASKED_SECONDS = 10.0
 
 
-class Owner:
-    """This process, for as long as it is open.
+class Worker:
+    """This process, alive until it is closed.
 
     Args:
         folder: Where the files are; shared by all processes that ask about each other.
 
     Attributes:
-        name: The host and a word that no other process has.
+        id: A word that no other process has.
+        name: The host and the id.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.word = uuid.uuid4().hex[:12]
-        self.name = f"{socket.gethostname()}:{self.word}"
-        self._path = folder / f"{self.word}{_SUFFIX}"
+        self.id = uuid.uuid4().hex[:12]
+        self.name = f"{socket.gethostname()}:{self.id}"
+        self._path = folder / f"{self.id}{_SUFFIX}"
         self._lock = FileLock(self._path)
-        self._lock.acquire(timeout=0)
+        # Another process may just be asking whether this one is dead, and so hold the lock for a moment.
+        self._lock.acquire(timeout=_ASKED_SECONDS, poll_interval=0.01)
 
     def close(self) -> None:
-        """Be known as ended."""
+        """Remove this process's file: others take it for ended from now on."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
         self._lock.release()
@@ -41,19 +44,19 @@ class Owner:
     def is_dead(self, name: str) -> bool:
         """Whether the process of a name has surely ended."""
         host, _, word = name.rpartition(":")
-        if host != socket.gethostname() or word == self.word or not word.isalnum():
+        if host != socket.gethostname() or word == self.id or not word.isalnum():
             return False
-        return _is_free(self._folder / f"{word}{_SUFFIX}")
+        return _remove_unlocked(self._folder / f"{word}{_SUFFIX}")
 
-    def sweep(self) -> None:
-        """Remove what processes of this host left that did not end by themselves."""
+    def remove_dead(self) -> None:
+        """Remove the files of processes that were killed."""
         for path in self._folder.glob(f"*{_SUFFIX}"):
             if path != self._path:
-                _is_free(path)
+                _remove_unlocked(path)
 
 
-def _is_free(path: Path) -> bool:
-    """Whether nobody holds the lock of a file; then it is removed."""
+def _remove_unlocked(path: Path) -> bool:
+    """Remove a file unless its lock is held; returns whether it is gone."""
     if not path.exists():
         return True
     lock = FileLock(path)

@@ -1,20 +1,66 @@
 """Drops are scored exactly once, whatever is killed, and by however many processes."""
 
 import random
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.commands import ROOT, Done, environment, files_in, has_traceback, python, start
-from tests.datasets import make_csv, shared_run, write_csv
-from tests.drops import KILL_AT, SMALL_PARTS, fill, ledger, published, run_once, tokens
+from tests.commands import ROOT, call, environment, files_in, has_traceback, python, start
+from tests.datasets import make_csv, write_csv
+from tests.drops import SMALL_PARTS, fill, ledger, published, score_drops, tokens, wait_for
 
 STATES = [("drop0.csv", "scored"), ("drop1.csv", "scored"), ("drop2.csv", "scored"), ("twin.csv", "duplicate")]
+
+# Does something just before each change that another process could see.
+AT_EACH_STEP = """
+import functools, itertools, os, shutil, signal, sqlite3, subprocess
+steps = itertools.count(1)
+def counted(change):
+    def step(*args, **kwargs):
+        at_step(next(steps))
+        return change(*args, **kwargs)
+    return step
+for name in ('fsync', 'link', 'mkdir', 'rename', 'replace', 'rmdir', 'unlink'):
+    setattr(os, name, counted(getattr(os, name)))
+class Counted(sqlite3.Connection):
+    close = counted(sqlite3.Connection.close)
+    def execute(self, statement, *values):
+        changes = statement == 'COMMIT' or statement.startswith('PRAGMA journal_mode')
+        done = (counted(super().execute) if changes else super().execute)(statement, *values)
+        if changes:
+            at_step(next(steps))
+        return done
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Counted)
+def at_step(number):
+    {at_step}
+"""
+KILL = "if number == {step}: os.kill(os.getpid(), signal.SIGKILL)"
+# By another process: where this one closes any file of the ledger, SQLite loses its locks.
+COPY = "if os.path.exists({outbox!r}): subprocess.run(['cp', '-R', {outbox!r}, {copies!r} + '/' + format(number, '03d')], check=True)"
+
+# Does something as soon as the ledger knows of a part.
+AFTER_PART = """
+import os, signal, time
+from pathlib import Path
+from jobs.drops.drop_scorer import DropJournal
+add = DropJournal.add
+def add_and_act(self, part):
+    add(self, part)
+    if part.number == {part}:
+        act()
+DropJournal.add = add_and_act
+def act():
+    {act}
+"""
+KILL_NOW = "os.kill(os.getpid(), signal.SIGKILL)"
+WAIT = "Path({gate!r} + '.reached').touch()\n    while not Path({gate!r} + '.open').exists(): time.sleep(0.005)"
 
 
 def _require_same(outbox: Path, whole: Path) -> None:
@@ -26,248 +72,261 @@ def _require_same(outbox: Path, whole: Path) -> None:
     assert files_in(outbox / ".work") == {}
 
 
-@pytest.fixture
-def whole(tmp_path: Path) -> Path:
-    """The outbox of a run that nobody disturbed."""
-    done = run_once(fill(tmp_path / "in"), tmp_path / "whole")
-    assert done.code == 0, done.err
-    assert ledger(tmp_path / "whole", "name", "state") == STATES
-    return tmp_path / "whole"
+def _start(inbox: Path, outbox: Path, *more: object, prelude: str = "") -> "subprocess.Popen[bytes]":
+    return start("drops", *tokens(inbox, outbox, "--json", *more), prelude=prelude)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An inbox of three drops and a duplicate; never to be written to."""
+    return fill(tmp_path_factory.mktemp("few") / "in")
+
+
+@pytest.fixture(scope="module")
+def few_whole(few: Path) -> Path:
+    """Its outbox, by a run that nobody disturbed."""
+    score_drops(few, few.parent / "whole")
+    assert ledger(few.parent / "whole", "name", "state") == STATES
+    return few.parent / "whole"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An inbox of one drop that has several parts; never to be written to."""
+    inbox = tmp_path_factory.mktemp("large") / "in"
+    inbox.mkdir()
+    path = make_csv(inbox / "large.csv", 400)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\nbad\n", 20))
+    return inbox
+
+
+@pytest.fixture(scope="module")
+def large_whole(large: Path) -> Path:
+    """Its outbox, by a run that nobody disturbed."""
+    score_drops(large, large.parent / "whole")
+    return large.parent / "whole"
+
+
+@pytest.fixture(scope="module")
+def killed(large: Path) -> Path:
+    """Its outbox as a process left it that was killed after three parts; to be copied before it is used."""
+    outbox = large.parent / "killed"
+    prelude = SMALL_PARTS + AFTER_PART.format(part=2, act=KILL_NOW)
+    done = call("drops", *tokens(large, outbox), prelude=prelude)
+    assert done.code == -signal.SIGKILL, done.err
+    assert len(list((outbox / ".work" / "drop-1").glob("*.scores.parquet"))) == 3
+    return outbox
+
+
+def _content(outbox: Path) -> dict[str, bytes]:
+    """All that the next process could see: files, folders, and the ledger's log."""
+    folders = {str(path.relative_to(outbox)): b"" for path in outbox.rglob("*") if path.is_dir()}
+    shared_memory = (
+        "ledger.sqlite-shm"  # Of the connections that were open; whoever opens the ledger next makes it anew.
+    )
+    return folders | {name: data for name, data in files_in(outbox).items() if name != shared_memory}
+
+
+def _without_names_and_moments(outbox: Path) -> tuple[dict[str, bytes], list[Any]]:
+    """What two processes must leave alike that were killed at the same step."""
+    files = {
+        re.sub(r"[0-9a-f]{12}\.", "", name): data
+        for name, data in _content(outbox).items()
+        if not name.startswith("ledger.sqlite")
+    }
+    has_drops = (outbox / "ledger.sqlite-wal").exists() or (outbox / "ledger.sqlite").stat().st_size > 0
+    return files, ledger(outbox, "name", "state", "attempts", "rows_scored", "scores") if has_drops else []
 
 
 def test_killed_at_each_step(tmp_path: Path) -> None:
-    inbox, whole = fill(tmp_path / "in", num_drops=1), tmp_path / "whole"
-    assert run_once(inbox, whole).code == 0
-    num_kills, again = 0, 0
-    for step in range(1, 1000):
-        outbox = tmp_path / f"out{step}"
-        done = run_once(inbox, outbox, prelude=SMALL_PARTS + KILL_AT.format(step=step))
-        if done.code == 0:
-            break
-        assert done.code == -signal.SIGKILL, done.err
-        num_kills += 1
-        left = published(outbox) if outbox.exists() else {}
-        assert left.items() <= published(whole).items()  # Whole files only.
-        if step % 3 == 1:  # Going on after all of them would take minutes.
-            again += 1
-            done = run_once(inbox, outbox)
-            assert done.code == 0, done.err
-            _require_same(outbox, whole)
-        shutil.rmtree(outbox, ignore_errors=True)
-    assert num_kills > 30
-    assert again > 10
+    """A start of Python for each step would take a minute, so one process has its outbox copied at each.
+
+    To the next process a copy is what a kill leaves: the first one's `.alive` file is there, and nobody holds its lock. At some steps a
+    process is really killed, and must have left the same.
+    """
+    inbox, whole = fill(tmp_path / "in", num_drops=1, num_rows=150), tmp_path / "whole"
+    outbox, copies = tmp_path / "out", tmp_path / "copies"
+    score_drops(inbox, whole)
+    copies.mkdir()
+    _run_at_each_step(inbox, outbox, COPY.format(outbox=str(outbox), copies=str(copies)), code=0)
+    _require_same(outbox, whole)
+    states = sorted(copies.iterdir())
+    for state in states[len(states) // 6 :: len(states) // 3]:
+        shutil.rmtree(outbox)
+        _run_at_each_step(inbox, outbox, KILL.format(step=int(state.name)), code=-signal.SIGKILL)
+        copy = shutil.copytree(state, tmp_path / f"copy of {state.name}")
+        assert _without_names_and_moments(outbox) == _without_names_and_moments(copy), state
+    seen: list[dict[str, bytes]] = []
+    reused = set()
+    for state in states:
+        assert published(state).items() <= published(whole).items()  # Whole files only.
+        content = _content(state)
+        if content not in seen:
+            seen.append(content)
+            reused.add(score_drops(inbox, state)["rows_reused"])
+            _require_same(state, whole)
+    assert len(states) > 50
+    assert len(seen) > 25
+    assert len(reused) > 2
 
 
-def test_killed_again_and_again_at_random_with_three_at_once(whole: Path, tmp_path: Path) -> None:
+def _run_at_each_step(inbox: Path, outbox: Path, at_step: str, *, code: int) -> None:
+    given = tokens(inbox, outbox, "--lease", 1000)  # Nobody renews it, which would be a step at any time.
+    done = call("drops", *given, prelude=SMALL_PARTS + AT_EACH_STEP.format(at_step=at_step))
+    assert done.code == code, done.err
+
+
+def _start_together(inbox: Path, outbox: Path, number: int, prelude: str = "") -> list["subprocess.Popen[bytes]"]:
+    """Start so many processes, and wait until one of them is at work, or was."""
+    before = set(outbox.glob(".work/*.alive"))
+    processes = [_start(inbox, outbox, prelude=prelude) for _ in range(number)]
+    wait_for(processes[0], lambda: set(outbox.glob(".work/*.alive")) - before or processes[0].poll() is not None)
+    return processes
+
+
+def test_killed_again_and_again_at_random_with_three_at_once(few: Path, few_whole: Path, tmp_path: Path) -> None:
     choose = random.Random(1)
     outbox = tmp_path / "out"
-    given = tokens(tmp_path / "in", outbox, "--once", "--json")
-    for _ in range(6):
-        processes = [start("drops", *given, prelude=SMALL_PARTS) for _ in range(3)]
-        time.sleep(choose.uniform(0.3, 2.0))
-        for process in processes:
+    for _ in range(2):
+        processes = _start_together(few, outbox, 3, SMALL_PARTS)
+        for process in choose.sample(processes, 3):
+            time.sleep(choose.uniform(0, 0.3))
             process.kill()
-        for process in processes:
             process.communicate()
-    processes = [start("drops", *given) for _ in range(3)]
+    processes = _start_together(few, outbox, 2)
+    score_drops(few, outbox)
     for process in processes:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate()
         assert process.returncode == 0, said
-    _require_same(outbox, whole)
+    _require_same(outbox, few_whole)
 
 
 def test_two_at_once_score_each_drop_once(tmp_path: Path) -> None:
-    inbox, outbox = fill(tmp_path / "in", num_drops=8), tmp_path / "out"
-    processes = [start("drops", *tokens(inbox, outbox, "--once", "--json")) for _ in range(2)]
-    done = []
-    for process in processes:
-        shown, said = process.communicate(timeout=60)
-        done.append(Done(process.returncode, shown.decode(), said.decode()))
-    assert [one.code for one in done] == [0, 0]
-    if sum(one.report["scored"] for one in done) < 8:  # One ended while the other still had its last drop.
-        pytest.fail(str([one.report for one in done]))
-    assert sum(one.report["scored"] for one in done) == 8
-    assert {attempts for _, state, attempts in ledger(outbox, "name", "state", "attempts") if state == "scored"} == {1}
+    inbox, outbox = fill(tmp_path / "in", num_drops=20), tmp_path / "out"
+    process = _start(inbox, outbox)
+    wait_for(process, lambda: published(outbox))
+    score_drops(inbox, outbox)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert ledger(outbox, "state", "attempts") == [*[("scored", 1)] * 20, ("duplicate", 0)]
 
 
-PAUSE = """
-import time
-from jobs.drops import work as drop_scoring
-add = drop_scoring._Journal.add
-def slow(self, part):
-    add(self, part)
-    time.sleep({seconds} if part.number == {part} else 0)
-drop_scoring._Journal.add = slow
-"""
-
-
-def _start_and_wait_for_part(inbox: Path, outbox: Path, part: int, seconds: int = 30) -> "subprocess.Popen[bytes]":
-    prelude = SMALL_PARTS + PAUSE.format(part=part, seconds=seconds)
-    process = start("drops", *tokens(inbox, outbox, "--once", "--json"), prelude=prelude)
-    deadline = time.monotonic() + 60
-    while len(list((outbox / ".work").glob("drop-1/*.scores.parquet"))) <= part and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.3)
-    return process
-
-
-@pytest.fixture
-def large(tmp_path: Path) -> Path:
-    (tmp_path / "in").mkdir()
-    path = make_csv(tmp_path / "in" / "large.csv", 400)
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\nbad\n", 20))
-    return path
-
-
-def _undisturbed(large: Path, tmp_path: Path) -> Path:
-    assert run_once(large.parent, tmp_path / "whole").code == 0
-    return tmp_path / "whole"
-
-
-def test_a_large_drop_goes_on_behind_its_finished_parts(large: Path, tmp_path: Path) -> None:
-    outbox = tmp_path / "out"
-    process = _start_and_wait_for_part(large.parent, outbox, 2)
-    process.kill()
-    process.communicate()
-    before = {path.name: path.stat().st_mtime_ns for path in (outbox / ".work" / "drop-1").glob("*part*")}
-    assert len([name for name in before if name.endswith(".scores.parquet")]) == 3
-    done = run_once(large.parent, outbox, prelude=SMALL_PARTS)
-    assert done.code == 0, done.err
-    assert done.report["rows_in"] == 420
-    assert 100 < done.report["rows_reused"] < 400
-    _require_same(outbox, _undisturbed(large, tmp_path))
+def test_a_large_drop_goes_on_behind_its_finished_parts(
+    large: Path, large_whole: Path, killed: Path, tmp_path: Path
+) -> None:
+    outbox = shutil.copytree(killed, tmp_path / "out")
+    report = score_drops(large, outbox)
+    assert report["rows_in"] == 420
+    assert 100 < report["rows_reused"] < 400
+    _require_same(outbox, large_whole)
 
 
 @pytest.mark.parametrize("trouble", ["cut", "altered", "missing", "flags"])
-def test_finished_parts_are_not_trusted(trouble: str, large: Path, tmp_path: Path) -> None:
-    outbox = tmp_path / "out"
-    process = _start_and_wait_for_part(large.parent, outbox, 2)
-    process.kill()
-    process.communicate()
+def test_finished_parts_are_not_trusted(
+    trouble: str, large: Path, large_whole: Path, killed: Path, tmp_path: Path
+) -> None:
+    outbox = shutil.copytree(killed, tmp_path / "out")
     part = next((outbox / ".work" / "drop-1").glob("*part-00001.scores.parquet"))
     data = part.read_bytes()
     if trouble == "missing":
         part.unlink()
     elif trouble != "flags":
         part.write_bytes(data[:-1] if trouble == "cut" else data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
-    more = ["--keep", "label"] if trouble == "flags" else []
-    done = run_once(large.parent, outbox, *more, prelude=SMALL_PARTS)
-    assert done.code == 0, done.err
-    assert (done.report["rows_reused"] == 0) == (trouble == "flags")
-    assert done.report["rows_reused"] < 100
+    report = score_drops(large, outbox, keep="label" if trouble == "flags" else "")
+    assert (report["rows_reused"] == 0) == (trouble == "flags")
+    assert report["rows_reused"] < 100
     if trouble != "flags":
-        _require_same(outbox, _undisturbed(large, tmp_path))
+        _require_same(outbox, large_whole)
+
+
+def _start_and_wait_for_part(inbox: Path, outbox: Path, gate: Path, *more: object) -> "subprocess.Popen[bytes]":
+    """Start a process that waits, once its second part is finished, until the gate is opened."""
+    process = _start(
+        inbox, outbox, *more, prelude=SMALL_PARTS + AFTER_PART.format(part=1, act=WAIT.format(gate=str(gate)))
+    )
+    wait_for(process, gate.with_suffix(".reached").exists)
+    return process
 
 
 def test_a_living_process_keeps_its_drop_and_others_do_not_wait_for_it(large: Path, tmp_path: Path) -> None:
     outbox = tmp_path / "out"
-    process = _start_and_wait_for_part(large.parent, outbox, 1)
-    done = run_once(large.parent, outbox)
-    assert (done.code, done.report["scored"]) == (0, 0)
-    assert done.report["drops"]["scoring"] == 1
+    process = _start_and_wait_for_part(large, outbox, tmp_path / "gate")
+    report = score_drops(large, outbox)
+    assert report["scored"] == 0
+    assert report["drops"]["scoring"] == 1
     process.kill()
     process.communicate()
-    assert run_once(large.parent, outbox).report["scored"] == 1
+    assert score_drops(large, outbox)["scored"] == 1
 
 
-def test_a_process_that_was_frozen_loses_its_drop_and_spoils_nothing(large: Path, tmp_path: Path) -> None:
+def test_a_process_that_was_frozen_loses_its_drop_and_spoils_nothing(
+    large: Path, large_whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outbox = tmp_path / "out"
-    process = _start_and_wait_for_part(large.parent, outbox, 1, seconds=3)
+    process = _start_and_wait_for_part(large, outbox, tmp_path / "gate")
     process.send_signal(signal.SIGSTOP)
-    later = "import time\nnow = time.time\ntime.time = lambda: now() + 60"
-    done = run_once(large.parent, outbox, prelude=SMALL_PARTS + later)
-    assert (done.code, done.report["scored"]) == (0, 1)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 60)
+    assert score_drops(large, outbox)["scored"] == 1
+    (tmp_path / "gate.open").touch()
     process.send_signal(signal.SIGCONT)
-    shown, said = process.communicate(timeout=60)
+    shown, said = process.communicate()
     assert process.returncode == 0, said
     assert b'"scored": 0' in shown
     assert b"another process has taken it over" in said
-    _require_same(outbox, _undisturbed(large, tmp_path))
+    _require_same(outbox, large_whole)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("busy", [False, True])
-def test_a_daemon_ends_cleanly(number: signal.Signals, code: int, busy: bool, large: Path, tmp_path: Path) -> None:
-    outbox = tmp_path / "out"
-    prelude = SMALL_PARTS + PAUSE.format(part=1, seconds=30) if busy else ""
-    process = start("drops", *tokens(large.parent, outbox, "--watch", "--json"), prelude=prelude)
-    wanted = outbox / ".work" / "drop-1" if busy else outbox
-    deadline = time.monotonic() + 60
-    while len(list(wanted.glob("*.parquet"))) < 2 + busy and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.5)
+def _require_end(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """A signal ends a daemon cleanly: SIGTERM well, Ctrl-C as an interrupt."""
     process.send_signal(number)
-    shown, said = process.communicate(timeout=60)
-    assert process.returncode == code, said
+    shown, said = process.communicate()
+    assert process.returncode == (0 if number == signal.SIGTERM else 130), said
     assert not has_traceback(said)
-    assert (b'"scored"' in shown) == (code == 0)
-    assert [state for (state,) in ledger(outbox, "state")] == ["waiting" if busy else "scored"]
-    if busy:
-        done = run_once(large.parent, outbox)
-        assert done.report["rows_reused"] > 0
-    _require_same(outbox, _undisturbed(large, tmp_path))
+    assert (b'"scored"' in shown) == (number == signal.SIGTERM)
 
 
-def test_a_daemon_scores_what_comes(tmp_path: Path) -> None:
+def _wait_until_scored(process: "subprocess.Popen[bytes]", outbox: Path, count: int) -> None:
+    wait_for(process, lambda: len(published(outbox)) == count)
+    wait_for(
+        process, lambda: ledger(outbox, "state") == [("scored",)] * count
+    )  # The ledger's word comes after the file.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_daemon_scores_what_comes_and_ends_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     inbox, outbox = tmp_path / "in", tmp_path / "out"
     inbox.mkdir()
-    process = start("drops", *tokens(inbox, outbox, "--watch", "--json"))
-    for number in range(3):
-        temporary = make_csv(inbox / "new.csv.tmp", 30, seed=number)
-        temporary.rename(inbox / f"new{number}.csv")
-        deadline = time.monotonic() + 60
-        while len(published(outbox)) < number + 1 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert len(published(outbox)) == number + 1
-        while ledger(outbox, "state").count(("scored",)) < number + 1 and time.monotonic() < deadline:
-            time.sleep(0.02)  # The ledger's word comes after the file.
-    process.terminate()
-    shown, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert b'"scored": 3' in shown
+    process = _start(inbox, outbox, "--watch")
+    for count in (1, 2):
+        make_csv(inbox / "new.csv.tmp", 30, seed=count).rename(inbox / f"new{count}.csv")
+        _wait_until_scored(process, outbox, count)
+    _require_end(process, number)
+    score_drops(inbox, tmp_path / "whole")
+    _require_same(outbox, tmp_path / "whole")
 
 
-def test_a_daemon_outlives_trouble(tmp_path: Path) -> None:
-    inbox, outbox, run = tmp_path / "in", tmp_path / "out", tmp_path / "run"
-    inbox.mkdir()
-    shutil.copytree(shared_run(), run)
-    given = [token if token != shared_run() else run for token in tokens(inbox, outbox, "--watch", "--json")]
-    process = start("drops", *given, prelude="from jobs.drops import watch as drops\ndrops.LOOK_SECONDS = 0.1")
-    deadline = time.monotonic() + 60
-    while not (outbox / "ledger.sqlite").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.5)
-    (run / "model.json").rename(run / "away.json")
-    make_csv(inbox / "a.csv", 30)
-    time.sleep(1.5)
-    assert process.poll() is None
-    assert published(outbox) == {}
-    (run / "away.json").rename(run / "model.json")
-    while not published(outbox) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.terminate()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert b"model.json is missing" in said
-    assert len(published(outbox)) == 1
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_busy_daemon_ends_cleanly(number: signal.Signals, large: Path, large_whole: Path, tmp_path: Path) -> None:
+    outbox = tmp_path / "out"
+    process = _start_and_wait_for_part(large, outbox, tmp_path / "gate", "--watch")
+    _require_end(process, number)
+    assert ledger(outbox, "state") == [("waiting",)]
+    assert score_drops(large, outbox)["rows_reused"] > 0
+    _require_same(outbox, large_whole)
 
 
-def test_no_space_is_tried_again_and_then_left_to_the_next_run(whole: Path, tmp_path: Path) -> None:
+def test_no_space_is_tried_again_and_then_left_to_the_next_run(few: Path, few_whole: Path, tmp_path: Path) -> None:
     """RLIMIT_FSIZE stands in for a full disk: the ledger is smaller than the limit, the scores of the big drop are not."""
     choose = random.Random(2)
-    rows = [[choose.randbytes(30).hex(), f"otter {row}"] for row in range(50_000)]
-    write_csv(tmp_path / "in" / "big.csv", rows)
-    outbox = tmp_path / "out"
-    limit = 1_000_000
+    inbox, outbox = shutil.copytree(few, tmp_path / "in"), tmp_path / "out"
+    write_csv(inbox / "big.csv", [[choose.randbytes(30).hex(), f"otter {row}"] for row in range(20_000)])
+    limit = 500_000
     done = subprocess.run(
-        [
-            *python("drops"),
-            *map(str, tokens(tmp_path / "in", outbox, "--once", "--json", "--max-attempts", 3, "--keep", "label")),
-        ],
+        [*python("drops"), *map(str, tokens(inbox, outbox, "--max-attempts", 3, "--keep", "label"))],
         capture_output=True,
         env=environment(),
         cwd=ROOT,
-        timeout=120,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
@@ -276,14 +335,5 @@ def test_no_space_is_tried_again_and_then_left_to_the_next_run(whole: Path, tmp_
     assert "free some space" in said.splitlines()[-1]
     assert "Traceback" not in said
     assert ledger(outbox, "name", "state", "attempts", "exit_code")[0] == ("big.csv", "failed", 3, 75)
-    assert len(published(outbox)) == len(published(whole))  # The others were scored all the same.
-    again = run_once(tmp_path / "in", outbox, "--keep", "label")
-    assert (again.code, again.report["scored"]) == (0, 1)
-
-
-def test_the_run_may_be_read_only(tmp_path: Path) -> None:
-    inbox = fill(tmp_path / "in")
-    for path in inbox.iterdir():
-        path.chmod(0o444)
-    assert run_once(inbox, tmp_path / "out").code == 0
-    assert shared_run().exists()
+    assert len(published(outbox)) == len(published(few_whole))  # The others were scored all the same.
+    assert score_drops(inbox, outbox, keep="label")["scored"] == 1

@@ -1,4 +1,4 @@
-"""The ledger's format on one page: its tables, and what a row of `drops` says. Anyone may import this.
+"""The ledger's format on one page: its tables, and what a row of `drops` says.
 
 A row is unique by content (SHA-256) and model. The same bytes under another name get a row of their own, as a duplicate.
 

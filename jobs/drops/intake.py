@@ -1,0 +1,117 @@
+"""The intake: enters the inbox's complete files in the ledger, and knows which contents are there to be scored."""
+
+import time
+from collections.abc import Callable
+
+from jobs.drops.arrivals import Arrivals
+from jobs.drops.config import DropsConfig
+from jobs.drops.inbox import InboxFile, hash_file, list_inbox
+from jobs.drops.ledger.ledger import Ledger
+from jobs.drops.ledger.schema import Drop
+from pipeline.errors import TemporaryError
+
+
+class Intake:
+    """Takes in the files of an inbox.
+
+    Args:
+        config: What to watch.
+        options: Fingerprint of the flags that change scores.
+        ledger: Where complete files are entered.
+        on_unreadable: Told of a file that cannot be read for now; returns when to try again, seconds since 1970.
+
+    Attributes:
+        files: Those of the last look that are known to the ledger, by content.
+    """
+
+    def __init__(
+        self,
+        config: DropsConfig,
+        options: str,
+        ledger: Ledger,
+        on_unreadable: Callable[[InboxFile, TemporaryError], float],
+    ) -> None:
+        self.files: dict[str, InboxFile] = {}
+        self._config = config
+        self._options = options
+        self._ledger = ledger
+        self._on_unreadable = on_unreadable
+        self._arrivals = Arrivals(config.settle_seconds)
+        self._retry_at: dict[bytes, float] = {}  # Of files that cannot be read.
+        self._contents: dict[str, str] = {}  # By name; empty where it is not known yet.
+        self._model = ""
+        # Once for each model: two processes with other flags would else score each other's drops for ever.
+        self._rescored: set[str] = set()
+
+    @property
+    def num_incomplete(self) -> int:
+        """Files of the last look that are not complete."""
+        return self._arrivals.num_incomplete
+
+    def look(self, model: str) -> None:
+        """List the inbox, and enter in the ledger what is complete and was not known.
+
+        Args:
+            model: Fingerprint of the model at hand.
+
+        Raises:
+            CharmillError: The inbox cannot be read, or the ledger cannot be used.
+        """
+        if model != self._model:
+            self._model = model
+            self._rescored.clear()
+        files = list_inbox(self._config.inbox, self._config.ready_suffix)
+        hashed = self._ledger.hashed_files()
+        wanted_again = self._ledger.wanted_again(model=model, options=self._options, rescore=self._config.rescore)
+        self.files, self._contents = {}, {}
+        self._arrivals.begin_look(files)
+        for file in files:
+            signature, sha256 = hashed.get(file.key, ("", ""))
+            if signature != file.signature:
+                sha256 = self._hash_and_enter(file) if self._arrivals.is_complete(file) else ""
+            elif sha256 in wanted_again:
+                self._enter(file, sha256, is_safe=True)
+            self._contents[file.name] = sha256
+            if sha256:
+                self.files.setdefault(sha256, file)
+        keys = {file.key for file in files}
+        self._ledger.forget_files([key for key in hashed if key not in keys])
+
+    def has(self, drop: Drop) -> bool:
+        """Whether the last look found a drop's file."""
+        return drop.sha256 in self.files or (not drop.sha256 and drop.name in self._contents)
+
+    def has_lost(self, drop: Drop) -> bool:
+        """Whether a drop's file was taken away, or has other content now."""
+        return drop.sha256 not in self.files and self._contents.get(drop.name) not in {"", drop.sha256}
+
+    def seconds_left(self, *, skip_growing: bool) -> list[float]:
+        """After how long the files of the last look will be complete, as `Arrivals` says."""
+        return self._arrivals.seconds_left(skip_growing=skip_growing)
+
+    def _hash_and_enter(self, file: InboxFile) -> str:
+        """Returns the hash, or nothing where the file cannot be hashed now."""
+        if self._retry_at.get(file.key, 0.0) > time.time():
+            return ""
+        try:
+            hashed = hash_file(file)
+        except TemporaryError as error:
+            self._retry_at[file.key] = self._on_unreadable(file, error)
+            return ""
+        if hashed is None:
+            return ""
+        self._retry_at.pop(file.key, None)
+        self._enter(file, hashed[0], is_safe=hashed[1])
+        return hashed[0]
+
+    def _enter(self, file: InboxFile, sha256: str, *, is_safe: bool) -> None:
+        self._ledger.register(
+            name=file.name,
+            num_bytes=file.num_bytes,
+            sha256=sha256,
+            model=self._model,
+            options=self._options,
+            rescore=self._config.rescore and sha256 not in self._rescored,
+            file=(file.key, file.signature) if is_safe else None,
+        )
+        self._rescored.add(sha256)

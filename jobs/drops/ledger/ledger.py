@@ -1,0 +1,156 @@
+"""The ledger of drops: what came, and what became of it. `leases` says who is at work on what."""
+
+import sqlite3
+import time
+
+from jobs.drops.ledger.database import Database
+from jobs.drops.ledger.schema import DUPLICATE, GONE, SCORING, STATES, WAITING, Drop, StateTotals
+from pipeline.errors import InputError
+
+
+class Ledger:
+    """The drops of an outbox. Each method is one transaction, and raises what a `Database` raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def drops(self) -> list[Drop]:
+        """All drops, in the order in which they came."""
+        return self._database.drops("TRUE ORDER BY id")
+
+    def totals(self) -> dict[str, StateTotals]:
+        """The drops of each state, counted."""
+        rows = self._database.read(
+            "SELECT state, count(*), sum(rows_in), sum(rows_scored), sum(rows_quarantined), max(finished_at) FROM drops GROUP BY state"
+        )
+        found = {row[0]: StateTotals(*row[1:]) for row in rows}
+        return {state: found.get(state, StateTotals()) for state in STATES}
+
+    def wanted_again(self, *, model: str, options: str, rescore: bool) -> set[str]:
+        """Contents that `register` would let wait again: what was gone, and with rescore what was not scored with this model and flags."""
+        rows = self._database.read("SELECT sha256 FROM drops WHERE state = 'gone'")
+        if rescore:
+            rows += self._database.read(
+                "SELECT sha256 FROM drops GROUP BY sha256 HAVING NOT sum(model = ? AND options = ?)", model, options
+            )
+        return {row[0] for row in rows}
+
+    def open_drops(self) -> list[Drop]:
+        """Those that wait or are being scored."""
+        return self._database.drops("state IN ('waiting', 'scoring') ORDER BY id")
+
+    def hashed_files(self) -> dict[bytes, tuple[str, str]]:
+        """(signature, sha256) of the inbox's files by name, as `register` was told them."""
+        return {row[0]: (row[1], row[2]) for row in self._database.read("SELECT * FROM files")}
+
+    def forget_files(self, names: list[bytes]) -> None:
+        """Forget what files that are no longer in the inbox had in them."""
+        if names:
+            with self._database.transaction() as connection:
+                connection.executemany("DELETE FROM files WHERE name = ?", [(name,) for name in names])
+
+    def register(
+        self,
+        *,
+        name: str,
+        num_bytes: int,
+        sha256: str,
+        model: str,
+        options: str,
+        rescore: bool,
+        file: tuple[bytes, str] | None,
+    ) -> None:
+        """Take note of a file in the inbox: a new drop, a duplicate, or nothing new.
+
+        Args:
+            name: The file's.
+            num_bytes: Its size.
+            sha256: Its content.
+            model: Fingerprint of the model at hand.
+            options: Fingerprint of the flags at hand.
+            rescore: Score it again if it was not scored with this model and these flags.
+            file: The file's name as bytes and its signature, to know its content by the next time; None where that is not safe.
+        """
+        with self._database.transaction() as connection:
+            if file is not None:
+                connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (*file, sha256))
+            connection.execute("DELETE FROM drops WHERE name = ? AND sha256 = ''", (name,))
+            known = self._database.drops("sha256 = ? ORDER BY id", sha256)
+            same = [drop for drop in known if drop.state != DUPLICATE]
+            gone = next((drop for drop in same if drop.state == GONE), None)
+            is_open = any(drop.state in {WAITING, SCORING} for drop in same)
+            if gone is not None and not is_open:
+                _wait_again(connection, gone.id, name)
+            elif rescore and not is_open and all((drop.model, drop.options) != (model, options) for drop in same):
+                other = next((drop for drop in same if drop.model == model), None)
+                if other is not None:
+                    _wait_again(connection, other.id, name)
+                else:
+                    _insert(connection, name, num_bytes, sha256, WAITING, model, options)
+            elif not same:
+                _insert(connection, name, num_bytes, sha256, WAITING, model, options)
+            elif all(drop.name != name for drop in known):
+                _insert(connection, name, num_bytes, sha256, DUPLICATE, same[0].model, same[0].options, same[0].id)
+
+    def register_unreadable(
+        self, *, name: str, num_bytes: int, model: str, options: str, error: str, retry_at: float
+    ) -> Drop:
+        """Take note of a file whose content cannot even be hashed for now."""
+        with self._database.transaction() as connection:
+            found = self._database.drops("name = ? AND sha256 = ''", name)
+            drop_id = found[0].id if found else _insert(connection, name, num_bytes, "", WAITING, model, options)
+            connection.execute(
+                "UPDATE drops SET state = 'waiting', attempts = attempts + 1, error = ?, exit_code = 75, retry_at = ? WHERE id = ?",
+                (error, retry_at, drop_id),
+            )
+        return self._database.drops("id = ?", drop_id)[0]
+
+    def revive(self, *, all_failed: bool = False) -> None:
+        """Let drops wait again that failed for other reasons than what is in them, as when a new process begins.
+
+        Args:
+            all_failed: The others too.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE drops SET state = 'waiting' WHERE state = 'failed' AND (exit_code <> ? OR ?)",
+                (InputError.exit_code, all_failed),
+            )
+            connection.execute("UPDATE drops SET retry_at = 0 WHERE state = 'waiting'")
+
+    def give_up(self, drop_id: int) -> None:
+        """Let a waiting drop be failed, with the error that it has."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE drops SET state = 'failed', finished_at = ? WHERE id = ? AND state = 'waiting'",
+                (time.time(), drop_id),
+            )
+
+    def mark_gone(self, drop_id: int) -> None:
+        """Say that a waiting drop's file is no longer there."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE drops SET state = 'gone' WHERE id = ? AND state = 'waiting'", (drop_id,))
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    name: str,
+    num_bytes: int,
+    sha256: str,
+    state: str,
+    model: str,
+    options: str,
+    duplicate_of: int | None = None,
+) -> int:
+    inserted = connection.execute(
+        "INSERT INTO drops (name, bytes, sha256, state, model, options, duplicate_of, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (name, num_bytes, sha256, state, model, options, duplicate_of, time.time()),
+    )
+    return int(inserted.lastrowid or 0)
+
+
+def _wait_again(connection: sqlite3.Connection, drop_id: int, name: str) -> None:
+    connection.execute(
+        "UPDATE drops SET state = 'waiting', name = ?, attempts = 0, error = '', exit_code = 0, retry_at = 0 WHERE id = ?",
+        (name, drop_id),
+    )

@@ -1,0 +1,308 @@
+"""The command `python -m jobs.drops`: what counts, what is said, and with which exit code it ends."""
+
+import gzip
+import json
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.drops.inbox import hash_file
+from model.runs.model_file import read_model
+from pipeline.errors import TemporaryError
+from tests.commands import ROOT, Done, call_here, environment
+from tests.datasets import make_csv, shared_run
+from tests.drops import fill, ledger, published, tokens
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    return fill(tmp_path / "in", num_drops=2)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], inbox: Path, outbox: Path) -> Run:
+    """Scores the inbox's drops into the outbox, with more flags or with other values of them."""
+
+    def run(*more: object, inbox: Path = inbox, **values: Any) -> Done:
+        return call_here(capsys, "drops", *tokens(inbox, outbox, "--json", *more, **values))
+
+    return run
+
+
+def test_what_is_written(run: Run, outbox: Path) -> None:
+    done = run("--keep", "title")
+    assert done.code == 0
+    report = done.report
+    assert (report["rows_in"], report["rows_out"], report["rows_quarantined"]) == (122, 120, 2)
+    assert report["drops"] == {"scored": 2, "duplicate": 1, "unsettled": 0}
+    model = read_model(shared_run()).fingerprint
+    assert all(
+        re.fullmatch(rf"drop[01]-[0-9a-f]{{12}}-{model[:8]}(\.quarantine)?\.parquet", Path(path).name)
+        for path in report["outputs"]
+    )
+    assert sorted(Path(path).name for path in report["outputs"]) == sorted(published(outbox))
+    scores = next(path for path in outbox.glob("drop0-*.parquet") if "quarantine" not in path.name)
+    assert pl.read_parquet(scores).columns == ["record", "title", "prediction", "confidence"]
+    metadata = json.loads(pq.read_schema(scores).metadata[b"charmill"])
+    assert metadata["source"]["name"] == "drop0.csv"
+    assert metadata["source"]["sha256"][:12] == scores.name[6:18]
+    quarantine = pl.read_parquet(scores.with_name(scores.stem + ".quarantine.parquet"))
+    assert quarantine["source"].to_list() == ["drop0.csv"]
+
+
+def test_nothing_to_do_is_done(run: Run, outbox: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run(inbox=empty).code == 0
+    run()
+    before = {path.name: path.stat().st_mtime_ns for path in outbox.glob("*.parquet")}
+    done = run()
+    assert (done.code, done.report["scored"], done.report["outputs"]) == (0, 0, [])
+    assert {path.name: path.stat().st_mtime_ns for path in outbox.glob("*.parquet")} == before
+
+
+def test_new_bytes_under_an_old_name_are_a_new_drop(run: Run, inbox: Path, outbox: Path) -> None:
+    run()
+    before = published(outbox)
+    make_csv(inbox / "drop0.csv", 10, seed=99)
+    assert run().report["scored"] == 1
+    assert before.items() < published(outbox).items()
+    shutil.copy(inbox / "drop0.csv", inbox / "other.csv")
+    assert run().report["scored"] == 0
+    assert ledger(outbox, "name", "state")[-2:] == [("other.csv", "duplicate"), ("twin.csv", "duplicate")]
+
+
+def test_compressed_drops_and_all_endings(run: Run, tmp_path: Path, outbox: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    data = make_csv(other / "A.CSV", 20).read_bytes()
+    (other / "b.csv.gz").write_bytes(gzip.compress(data))
+    done = run(inbox=other)
+    assert (done.code, done.report["scored"]) == (0, 2)
+    assert {name.partition("-")[0] for name in published(outbox)} == {"A", "b"}
+
+
+def test_a_new_model_scores_new_drops_only_unless_asked(run: Run, inbox: Path, outbox: Path, tmp_path: Path) -> None:
+    run()
+    other = tmp_path / "run"
+    shutil.copytree(shared_run(), other)
+    model = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps(model | {"temperature": 2.0}))
+    make_csv(inbox / "new.csv", 10, seed=50)
+    assert run(run=other).report["scored"] == 1
+    before = published(outbox)
+    assert run("--rescore", run=other).report["scored"] == 2
+    assert run("--rescore", run=other).report["scored"] == 0
+    assert before.items() < published(outbox).items()
+    assert len(published(outbox)) == 4 + 1 + 4
+
+
+def test_rescore_with_other_flags_replaces(run: Run, outbox: Path) -> None:
+    run()
+    assert run("--keep", "title").report["scored"] == 0
+    assert run("--keep", "title", "--rescore").report["scored"] == 2
+    assert len(published(outbox)) == 4
+    scores = next(path for path in outbox.glob("drop0-*.parquet") if "quarantine" not in path.name)
+    assert "title" in pl.read_parquet(scores).columns
+
+
+def test_a_drop_that_cannot_be_read_does_not_stop_the_others(run: Run, inbox: Path, outbox: Path) -> None:
+    (inbox / "a.csv").write_bytes("text\na\n".encode("utf-16"))
+    (inbox / "b.csv").write_text("other\na\n")
+    (inbox / "c.csv").write_text("label,title\n" + "bad\n" * 5 + "tools,chisel\n")
+    done = run()
+    assert done.code == 65
+    report = json.loads(done.out)
+    assert (report["scored"], report["failed"]) == (2, 3)
+    assert "3 drops failed, see python -m jobs.drops status --outbox" in done.error
+    found = {name: (state, error) for name, state, error in ledger(outbox, "name", "state", "error")}
+    assert [found[name][0] for name in ("a.csv", "b.csv", "c.csv")] == ["failed"] * 3
+    assert "UTF-16" in found["a.csv"][1]
+    assert "there is no column 'title'" in found["b.csv"][1]
+    assert "--max-quarantined" in found["c.csv"][1]
+    (quarantine,) = outbox.glob("c-*.quarantine.parquet")
+    assert len(pl.read_parquet(quarantine)) == 5
+    assert ledger(outbox, "name", "quarantine")[2] == ("c.csv", quarantine.name)
+    again = run()
+    assert (again.code, again.report["failed"]) == (0, 0)
+    assert run("--rescore", "--max-quarantined", 1).code == 65
+    assert len(pl.read_parquet(next(path for path in outbox.glob("c-*.parquet") if "quarant" not in path.name))) == 1
+
+
+def test_a_file_that_may_not_be_read_is_tried_again(run: Run, outbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def locked(file: Any) -> Any:
+        if file.name == "drop0.csv":
+            calls.append(file)
+            if len(calls) < 6:
+                raise TemporaryError(f"{file.path}: cannot read: Permission denied", path=file.path)
+        return hash_file(file)
+
+    monkeypatch.setattr("jobs.drops.intake.hash_file", locked)
+    done = run("--max-attempts", 3)
+    assert done.code == 75
+    assert "Permission denied" in done.error
+    assert ledger(outbox, "name", "state", "attempts", "exit_code")[0] == ("drop0.csv", "failed", 3, 75)
+    done = run("--max-attempts", 3)
+    assert done.code == 0
+    assert len(calls) == 6
+    assert [state for _, state in ledger(outbox, "name", "state")].count("scored") == 2
+
+
+def test_a_foreign_file_is_not_replaced(run: Run, outbox: Path) -> None:
+    run()
+    names = [name for name in published(outbox) if "quarantine" not in name]
+    shutil.rmtree(outbox)
+    outbox.mkdir()
+    (outbox / names[0]).write_text("precious")
+    (outbox / names[1]).symlink_to(outbox.parent / "elsewhere.parquet")
+    done = run("--max-attempts", 2)
+    assert done.code == 75
+    assert (outbox / names[0]).read_text() == "precious"
+    assert not (outbox.parent / "elsewhere.parquet").exists()
+    assert "it is something else; move it away" in ledger(outbox, "error")[0][0]
+    for name in names:
+        (outbox / name).unlink()
+    assert run().report["scored"] == 2
+
+
+@pytest.mark.parametrize("ending", [".quarantine.parquet", ".failed.quarantine.parquet"])
+def test_a_foreign_file_in_the_place_of_a_quarantine_is_not_replaced(run: Run, outbox: Path, ending: str) -> None:
+    run()
+    names = [name.removesuffix(".parquet") for name in published(outbox) if "quarantine" not in name]
+    for path in outbox.glob("*.quarantine.parquet"):
+        path.unlink()
+    (outbox / f"{names[0]}{ending}").write_text("precious")
+    (outbox.parent / "elsewhere").write_text("precious")
+    (outbox / f"{names[1]}{ending}").symlink_to(outbox.parent / "elsewhere")
+    flags = ["--rescore", "--keep", "title", "--max-quarantined", 0, "--max-attempts", 1]
+    assert run(*flags).code == 75
+    assert (outbox / f"{names[0]}{ending}").read_text() == "precious"
+    assert (outbox.parent / "elsewhere").read_text() == "precious"
+
+
+def test_nothing_in_the_ledger_or_the_work_folder_leads_elsewhere(run: Run, outbox: Path, tmp_path: Path) -> None:
+    run()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "thesis.txt").write_text("precious")
+    with closing(sqlite3.connect(outbox / "ledger.sqlite")) as connection, connection:
+        connection.execute("UPDATE drops SET state = 'waiting', name = '../escaped.csv' WHERE name = 'drop0.csv'")
+        (number,) = connection.execute("SELECT id FROM drops WHERE name = '../escaped.csv'").fetchone()
+    (outbox / ".work" / f"drop-{number}").symlink_to(elsewhere)
+    (outbox / ".work" / "drop-99").symlink_to(elsewhere)
+    assert run().report["scored"] == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out", "elsewhere"}
+    assert [path.name for path in elsewhere.iterdir()] == ["thesis.txt"]
+    assert any(path.name.startswith(".._escaped-") for path in outbox.iterdir())
+    shutil.rmtree(outbox / ".work")
+    (outbox / ".work").symlink_to(elsewhere)
+    assert run().code == 2
+    assert [path.name for path in elsewhere.iterdir()] == ["thesis.txt"]
+
+
+def test_what_failed_is_tried_again_when_asked(run: Run, inbox: Path) -> None:
+    (inbox / "c.csv").write_text("label,title\n" + "bad\n" * 5 + "tools,chisel\n")
+    assert run().code == 65
+    assert run("--max-quarantined", 1).report["scored"] == 0
+    done = run("--max-quarantined", 1, "--retry-failed")
+    assert (done.code, done.report["scored"]) == (0, 1)
+
+
+def test_it_runs_without_streams_and_without_a_place_for_kernels(inbox: Path, outbox: Path, tmp_path: Path) -> None:
+    (inbox / "\U0001f600 \n.csv").write_text("label,title\ntools,chisel\n")
+    given = " ".join(shlex.quote(str(token)) for token in tokens(inbox, outbox))
+    for streams, code in (("<&- >&- 2>&-", 0), ("2>/dev/full", 0)):
+        command = f"{shlex.quote(sys.executable)} -m jobs.drops {given} {streams}"
+        env = environment({"PYTHONIOENCODING": "ascii", "TMPDIR": str(tmp_path)})
+        done = subprocess.run(command, shell=True, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+    assert [state for (state,) in ledger(outbox, "state")].count("scored") == 3
+
+
+def test_ready_suffix(run: Run, inbox: Path, outbox: Path) -> None:
+    (inbox / "drop1.csv.done").touch()
+    assert run("--ready-suffix", ".done", settle_seconds=1000).report["scored"] == 1
+    assert [name for (name,) in ledger(outbox, "name")] == ["drop1.csv"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--once", "--watch"], "--once and --watch: give one of them"),
+        (["--max-attempts", 0], "--max-attempts 0: expected 1 or more"),
+        (["--ready-suffix", ".csv"], "--ready-suffix '.csv'"),
+        (["--lease", 0], "--lease 0: expected"),
+        (["--lease", "inf"], "--lease inf: expected"),
+        (["--lease", "nan"], "--lease nan: expected"),
+        (["--ready-suffix", ".gz"], "--ready-suffix '.gz'"),
+        (["--metrics", "nowhere/x.prom"], "nowhere/x.prom: --metrics: its folder is not there"),
+        (["--keep", "prediction"], "--keep prediction"),
+    ],
+)
+def test_flags_that_make_no_sense(run: Run, outbox: Path, flags: list[object], message: str) -> None:
+    done = run(*flags)
+    assert done.code == 2
+    assert message in done.error
+    assert not outbox.exists()
+
+
+def test_the_inbox_cannot_be_the_outbox(capsys: pytest.CaptureFixture[str], inbox: Path) -> None:
+    done = call_here(capsys, "drops", *tokens(inbox, inbox))
+    assert done.code == 2
+    assert "it is the inbox" in done.error
+    assert not (inbox / "ledger.sqlite").exists()
+
+
+def test_metrics(run: Run, inbox: Path, tmp_path: Path) -> None:
+    (inbox / "a.csv").write_text("other\na\n")
+    path = tmp_path / "charmill.prom"
+    assert run("--metrics", path).code == 65
+    assert {'charmill_drops{state="scored"} 2', 'charmill_drops{state="failed"} 1'} <= set(
+        path.read_text().splitlines()
+    )
+    assert run("--metrics", path).code == 0
+    (tmp_path / "notes.txt").write_text("precious")
+    assert run("--metrics", tmp_path / "notes.txt").code == 2
+
+
+def test_the_inbox_and_the_run_are_only_read(run: Run, inbox: Path) -> None:
+    for path in inbox.iterdir():
+        path.chmod(0o444)
+
+    def state() -> dict[Path, tuple[int, int, int]]:
+        paths = [path for folder in (inbox, shared_run()) for path in (folder, *folder.rglob("*"))]
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.stat().st_mode) for path in paths}
+
+    before = state()
+    assert run().report["scored"] == 2
+    assert state() == before
+
+
+def test_outputs_have_the_rights_of_the_umask(run: Run, outbox: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        run()
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in outbox.glob("[!.]*")} == {"0o640"}

@@ -1,0 +1,84 @@
+"""The loop: when it ends, and what a daemon outlives."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.drops.loop import Loop
+from model.runs.model_file import read_model
+from tests.datasets import make_csv, shared_run
+from tests.drops import inbox_scorer, ledger, no_note, published
+
+
+def test_a_growing_file_waits_and_does_not_hold_up_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox, outbox = tmp_path / "in", tmp_path / "out"
+    inbox.mkdir()
+    growing, sleep = inbox / "growing.csv", time.sleep
+
+    def sleep_and_grow(seconds: float) -> None:
+        sleep(seconds)
+        growing.write_bytes(growing.read_bytes() + b"tools,awl\n")
+
+    monkeypatch.setattr(time, "sleep", sleep_and_grow)
+    with inbox_scorer(inbox, outbox, settle_seconds=0.7) as scorer:
+        make_csv(growing, 10)
+        make_csv(inbox / "still.csv", 10, seed=1)
+        Loop(scorer, lambda: scorer.model, no_note).run_once()
+        assert (scorer.report.scored, scorer.num_incomplete) == (1, 1)
+    assert ledger(outbox, "name", "state") == [("still.csv", "scored")]
+
+
+@contextmanager
+def _daemon(inbox: Path, outbox: Path, run: Path, said: list[str]) -> Iterator["Future[int]"]:
+    """A daemon in a thread of its own, stopped at the end; its future gives how many drops it scored."""
+    stopped = threading.Event()
+
+    def note(event: str, **figures: Any) -> None:
+        said.append(event)
+
+    def work() -> int:
+        with inbox_scorer(inbox, outbox, note=note) as scorer:
+            Loop(scorer, lambda: read_model(run), note, look_seconds=0.05).run_until(stopped)
+            return scorer.report.scored
+
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(work)
+        try:
+            yield future
+        finally:
+            stopped.set()
+
+
+def _wait_for(daemon: "Future[int]", condition: Callable[[], object]) -> None:
+    while not condition():
+        assert not daemon.done(), daemon.result()
+        time.sleep(0.005)
+
+
+def test_a_daemon_outlives_trouble_and_takes_up_a_new_model(tmp_path: Path) -> None:
+    inbox, outbox, run = tmp_path / "in", tmp_path / "out", tmp_path / "run"
+    inbox.mkdir()
+    shutil.copytree(shared_run(), run)
+    said: list[str] = []
+    with _daemon(inbox, outbox, run, said) as daemon:
+        (run / "model.json").rename(run / "away.json")
+        _wait_for(daemon, lambda: any("model.json is missing" in line for line in said))
+        make_csv(inbox / "a.csv", 30)
+        num_said = len(said)
+        _wait_for(daemon, lambda: len(said) >= num_said + 2)
+        assert published(outbox) == {}
+        model = (run / "away.json").read_text()
+        assert '"temperature": ' in model
+        (run / "new.json").write_text(model.replace('"temperature": ', '"temperature": 1'))
+        (run / "new.json").rename(run / "model.json")
+        _wait_for(daemon, lambda: published(outbox))
+    assert daemon.result() == 1
+    assert "the model has changed" in said
+    assert ledger(outbox, "name", "model") == [("a.csv", read_model(run).fingerprint)]
