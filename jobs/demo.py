@@ -6,13 +6,14 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from jobs import encode, fetch, score, train
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
+from jobs.cli.help import OUTPUT
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
@@ -27,9 +28,12 @@ class DemoConfig:
     """Encode titles, train on them, score those held out, and say where everything is.
 
     The titles are AG News from the folder that AGNEWS_DIR names, else from data/agnews, else downloaded, else the made-up sample.
+
+    Examples:
+        demo
     """
 
-    out: Path = Path("data/demo")
+    out: Annotated[Path, OUTPUT, Parameter(alias="-o", metavar="DIR")] = Path("data/demo")
     "Where the dataset, the run and the scores go; what an earlier demo left there is replaced."
     common: CommonConfig = field(default_factory=CommonConfig)
 

@@ -4,48 +4,57 @@ import time
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig, CsvPaths
+from jobs.cli.help import INPUT, OUTPUT, RARE
 from jobs.cli.reading_flags import ReadingConfig
 
 if TYPE_CHECKING:
     from pipeline.building.run import EncodeOptions
 
 
+def _default(value: str) -> Parameter:
+    return Parameter(show_default=f"{value}; with --append the dataset's")
+
+
 @Parameter(name="*")
+@OUTPUT
 @dataclass(frozen=True)
 class EncodeConfig:
-    """Turn labelled CSVs into a dataset: shards of codes to train from, and a quarantine of what could not be used.
+    """Turn labelled CSVs into a dataset to train from, and a quarantine of what could not be used.
 
-    A killed job, run again, goes on from its finished shards; with --split random or a pipe it starts again.
+    A killed job, run again, goes on from its finished shards, but not with --split random or a pipe.
+
+    Examples:
+        encode data/agnews/train.csv --columns label,title,description --text title --out data/ag
     """
 
     csv: CsvPaths
     _: KW_ONLY
-    out: Path
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
+    label: Annotated[str, INPUT, Parameter(alias="-l", metavar="COLUMN")] = "label"
+    "The column of the class."
+    out: Annotated[Path, Parameter(alias="-o", metavar="DIR")]
     "The dataset's folder: new, empty, or with --overwrite or --append an earlier dataset."
     append: bool = False
     "Add the CSVs to the dataset at --out, each once, told by its content, labels as they are; make the dataset if there is none."
-    label: str = "label"
-    "The column of the class."
-    reading: ReadingConfig = field(default_factory=ReadingConfig)
-    profile: Literal["seed", "ascii", "bytes"] | None = None
-    "Text to codes: bytes is UTF-8, ascii a-z, digits and punctuation, seed a-z and space; by default bytes, with --append the dataset's."
-    max_length: int | None = None
-    "Codes a row; 0 takes the profile's own: 64 for seed, 128 for ascii and bytes; by default 0, with --append the dataset's."
-    split: Literal["hash", "random"] | None = None
-    "Hold out by a hash of the text, which streams; or at random by scikit-learn, with 24 to 75 bytes of memory a row; by default hash."
-    valid_fraction: float | None = None
-    "The share of rows to hold out; by default 0.1, with --append the dataset's."
-    split_seed: int | None = None
-    "Seed of the split; by default 828, with --append the dataset's."
-    stratify: bool = False
+    profile: Annotated[Literal["seed", "ascii", "bytes"] | None, _default("bytes")] = None
+    "How text becomes codes: bytes is UTF-8, ascii a-z, digits and punctuation, seed a-z and space."
+    max_length: Annotated[int | None, _default("64 for seed, 128 for ascii and bytes")] = None
+    "Codes a row, where texts are cut; 0 for the profile's own number."
+    valid_fraction: Annotated[float | None, _default("0.1"), Parameter(metavar="SHARE")] = None
+    "The share of rows to hold out, to measure a trained run on."
+    split: Annotated[Literal["hash", "random"] | None, RARE, Parameter(show_default="hash")] = None
+    "Hold out by a hash of the text, which streams; or at random by scikit-learn, with 24 to 75 bytes of memory a row."
+    split_seed: Annotated[int | None, RARE, _default("828")] = None
+    "Seed of the split."
+    stratify: Annotated[bool, RARE] = False
     "With --split random, hold out the same share of each class."
-    shard_rows: int = 65536
+    shard_rows: Annotated[int, RARE] = 65536
     "Rows a shard."
     common: CommonConfig = field(default_factory=CommonConfig)
 

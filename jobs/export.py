@@ -10,17 +10,22 @@ from cyclopts import Parameter
 
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
+from jobs.cli.help import INPUT, OUTPUT
 from pipeline.errors import MissingError
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ExportConfig:
-    """Turn a run into an ONNX file, to be served by other programs. Needs no torch."""
+    """Turn a run into an ONNX file, to be served by other programs. Needs no torch.
 
-    run: Annotated[Path, Parameter(help="The folder that python -m jobs.train wrote.")]
+    Examples:
+        export data/ag-run --onnx data/ag.onnx
+    """
+
+    run: Annotated[Path, INPUT, Parameter(name="RUN", help="The trained run: the folder that train wrote.")]
     _: KW_ONLY
-    onnx: Path
+    onnx: Annotated[Path, OUTPUT, Parameter(metavar="FILE")]
     "The file to write: codes uint8 [N, max_length] in, probabilities float32 [N, classes] out."
     common: CommonConfig = field(default_factory=CommonConfig)
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
+from jobs.cli.help import INPUT, OUTPUT, RARE
 from pipeline.errors import MissingError, UsageError, from_os_error
 
 if TYPE_CHECKING:
@@ -53,19 +54,25 @@ DATASETS: Mapping[str, RemoteDataset] = {
 @Parameter(name="*")
 @dataclass(frozen=True)
 class FetchConfig:
-    """Download a public data set and check it; go on with a download that broke off, and leave alone a file that is there already."""
+    """Download a public data set and check it; go on with a download that broke off, and leave alone a file that is there already.
+
+    Examples:
+        fetch agnews
+    """
 
     dataset: Annotated[
-        Literal["agnews"], Parameter(help="agnews is AG News: train.csv and test.csv, label, title, description.")
+        Literal["agnews"],
+        INPUT,
+        Parameter(name="NAME", help="agnews is AG News: train.csv and test.csv, label, title, description."),
     ]
     _: KW_ONLY
-    out: Path = Path("data/agnews")
+    out: Annotated[Path, OUTPUT, Parameter(alias="-o", metavar="DIR")] = Path("data/agnews")
     "The folder for the files."
-    url: str = ""
-    "The web folder to take the files from, such as a mirror; by default the data set's public copy."
-    timeout_seconds: float = 10.0
+    url: Annotated[str, INPUT, Parameter(show_default="the data set's public copy")] = ""
+    "The web folder to take the files from, such as a mirror."
+    timeout_seconds: Annotated[float, RARE] = 10.0
     "Give up on a connection that is silent for so long."
-    retries: int = 3
+    retries: Annotated[int, RARE] = 3
     "Attempts a file; each goes on where the one before broke off."
     common: CommonConfig = field(default_factory=CommonConfig)
 

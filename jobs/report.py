@@ -10,19 +10,26 @@ from cyclopts import Parameter
 
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
+from jobs.cli.help import INPUT, OUTPUT
 from pipeline.errors import MissingError
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ReportConfig:
-    """Lay runs beside each other in one HTML file that opens offline, or render the report of a single run anew. Needs no torch."""
+    """Lay runs beside each other in one HTML file that opens offline, or render the report of a single run anew. Needs no torch.
+
+    Examples:
+        report data/ag-run data/ag-seed --out data/report.html
+    """
 
     runs: Annotated[
-        tuple[Path, ...], Parameter(help="Folders that python -m jobs.train wrote, at most 8.", negative=())
+        tuple[Path, ...],
+        INPUT,
+        Parameter(name="RUN", help="Trained runs, at most 8: the folders that train wrote.", negative=()),
     ]
     _: KW_ONLY
-    out: Path
+    out: Annotated[Path, OUTPUT, Parameter(alias="-o", metavar="FILE")]
     "The HTML file to write."
     common: CommonConfig = field(default_factory=CommonConfig)
 

@@ -4,31 +4,36 @@ import time
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from jobs.cli.command import run_command
-from jobs.cli.flags import CommonConfig, CsvPaths
+from jobs.cli.flags import CommonConfig, CsvPaths, RunFolder
+from jobs.cli.help import OUTPUT, RARE
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
 
 
 @Parameter(name="*")
+@OUTPUT
 @dataclass(frozen=True)
 class ScoreConfig:
-    """Classify the rows of CSVs with a trained model. Needs no torch."""
+    """Classify the rows of CSVs with a trained model. Needs no torch.
+
+    Examples:
+        score data/agnews/test.csv --columns label,title,description --text title --label label --run data/ag-run --out data/ag.parquet
+    """
 
     csv: CsvPaths
     _: KW_ONLY
-    run: Path
-    "The folder that python -m jobs.train wrote."
-    out: Path
+    run: RunFolder
+    out: Annotated[Path, Parameter(alias="-o", metavar="PATH")]
     "A file NAME.parquet for one CSV, or a folder that gets a file for each."
-    profile: Literal["seed", "ascii", "bytes"] | None = None
-    "Refuse a run of another profile than this; by default any will do."
-    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    profile: Annotated[Literal["seed", "ascii", "bytes"] | None, RARE, Parameter(show_default="any")] = None
+    "Refuse a run of another profile than this."
     reading: ReadingConfig = field(default_factory=ReadingConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     common: CommonConfig = field(default_factory=CommonConfig)
 
 

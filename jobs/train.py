@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
+from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING, TRAINING
 from jobs.cli.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
 from jobs.train_report import make_report, render, say_layers
 from model.architectures.registry import CONFIGS
@@ -21,57 +22,59 @@ if TYPE_CHECKING:
     from model.training.run import TrainOptions
 
 _RATES = ", ".join(f"{name} {config.lr:g}" for name, config in CONFIGS.items())
-_ARCHITECTURES = "\n".join(
-    ["The network; one of", *(f"{name}: {config.summary}" for name, config in CONFIGS.items()), values_of("arch")]
-)
+_ARCHITECTURES = "\n".join(["The network:", *(f"{name}: {config.summary}" for name, config in CONFIGS.items()), ""])
 
 
 @Parameter(name="*")
+@TRAINING
 @dataclass(frozen=True)
 class TrainJobConfig:
-    """Train a classifier on a dataset and measure it on the held-out rows. Flags without a default take the recipe's."""
+    """Train a classifier on a dataset and measure it on the held-out rows.
 
-    dataset: Annotated[Path, Parameter(help="The folder that python -m jobs.encode wrote.")]
+    Flags that are not given have the values of --recipe. A training that was killed goes on with --resume.
+
+    Examples:
+        train data/ag --out data/ag-run
+        train data/ag --recipe seed --out data/ag-seed
+    """
+
+    dataset: Annotated[Path, INPUT, Parameter(name="DATASET", help="The dataset: the folder that encode wrote.")]
     _: KW_ONLY
-    out: Path
-    "The run's folder."
+    out: Annotated[Path, OUTPUT, Parameter(alias="-o", metavar="RUN")]
+    "The run's folder: weights, measurements and report.html."
     recipe: Recipe = "default"
-    "default is the one we recommend; seed is the article's, with what it never measured beside it."
-    arch: Annotated[str | None, Parameter(help=_ARCHITECTURES)] = None
-    init: Annotated[
-        Init | None,
-        recipe_flag("init", "First weights of all layers but embeddings; default is the architecture's own."),
-    ] = None
+    "default is the one we recommend; seed repeats the article that charmill grew out of."
+    arch: Annotated[str | None, Parameter(help=_ARCHITECTURES, metavar="NAME", show_default=values_of("arch"))] = None
     epochs: Annotated[
-        int | None, recipe_flag("epochs", "Passes over the training rows; default makes it from their number.")
+        int | None, recipe_flag("epochs", "Passes over the training rows.", default="from the number of rows")
     ] = None
     batch_size: Annotated[int | None, recipe_flag("batch_size", "Rows a step.")] = None
-    lr: Annotated[
-        float | None,
-        recipe_flag("lr", f"Learning rate, the peak of the schedule. Recipe default: {_RATES}."),
-        Parameter(group="Optimiser"),
-    ] = None
-    shuffle: Annotated[bool | None, recipe_flag("shuffle", "Shuffle the rows of each epoch.")] = None
-    limit_batches: Annotated[
-        int | None,
-        recipe_flag(
-            "limit_batches", "End each epoch after so many batches; 0 for all. seed makes it from the held-out rows."
-        ),
-    ] = None
+    lr: Annotated[float | None, recipe_flag("lr", "Learning rate, the peak of the schedule.", default=_RATES)] = None
     seed: Annotated[int | None, recipe_flag("seed", "Seed of the first weights, of dropout and of the order.")] = None
-    precision: Precision = "float32"
-    "Number format of the network's products; all else stays float32. On a CPU without bfloat16, charcnn took several times as long."
-    compile: bool = False
-    "Train through torch.compile, which needs a C++ compiler. On 2 cores it made charcnn's steps a little shorter, ngram's not."
     baseline: Literal["tfidf", "none"] = "tfidf"
     "What to compare the network with on the held-out rows: TF-IDF of words with logistic regression, on at most 200,000 training rows."
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    "auto takes CUDA if there is a device."
-    num_workers: int = 0
+    init: Annotated[
+        Init | None,
+        RARE,
+        recipe_flag("init", "First weights of all layers but embeddings; default is the architecture's own."),
+    ] = None
+    shuffle: Annotated[bool | None, RARE, recipe_flag("shuffle", "Shuffle the rows of each epoch.")] = None
+    limit_batches: Annotated[
+        int | None,
+        RARE,
+        recipe_flag("limit_batches", "End each epoch after so many batches; 0 for all.", seed="from the held-out rows"),
+    ] = None
+    precision: Annotated[Precision, RARE] = "float32"
+    "Number format of the network's products; all else stays float32. On a CPU without bfloat16, charcnn took several times as long."
+    compile: Annotated[bool, RARE] = False
+    "Train through torch.compile, which needs a C++ compiler. On 2 cores it made charcnn's steps a little shorter, ngram's not."
+    device: Annotated[Literal["auto", "cpu", "cuda"], RUNNING] = "auto"
+    "Where to train; auto takes CUDA if there is a device."
+    num_workers: Annotated[int, RARE] = 0
     "Processes that read batches; 0 reads ahead in a thread of the main one, which is enough for shards on a local disk."
-    checkpoint_seconds: float = 60.0
+    checkpoint_seconds: Annotated[float, RARE] = 60.0
     "Seconds between checkpoints; one is also written after each epoch."
-    resume: bool = False
+    resume: Annotated[bool, OUTPUT] = False
     "Go on from the last checkpoint in --out; start if there is none."
     optimizing: OptimizerFlags = field(default_factory=OptimizerFlags)
     scheduling: ScheduleFlags = field(default_factory=ScheduleFlags)

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from jobs.bench.setup import PEERS, Setup
 from jobs.cli.flags import CommonConfig
+from jobs.cli.help import INPUT, RUNNING
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,33 +22,38 @@ PARTS: tuple[Part, ...] = ("encode", "load", "train", "score")
 
 
 @Parameter(name="*")
+@RUNNING
 @dataclass(frozen=True)
 class BenchConfig:
     """Measure charmill in turn with its peers, on the same titles in the same run; quote the ratios, not the seconds.
 
     Peers that are not installed are named, and the others measured without them.
+
+    Examples:
+        bench encode --rows 20000 --runs 3
     """
 
     what: Annotated[
         Literal["all", "encode", "load", "train", "score", "growth"],
-        Parameter(help="What to measure; all is all but growth."),
+        INPUT,
+        Parameter(name="WHAT", help="What to measure; all is all but growth."),
     ] = "all"
     _: KW_ONLY
-    rows: int = 200_000
+    rows: Annotated[int, INPUT] = 200_000
     "Rows of the CSV; titles are repeated to that number."
-    train_rows: int = 20_000
+    train_rows: Annotated[int, INPUT] = 20_000
     "Rows that train learns from at most, each title once."
     runs: int = 5
     "Runs of each, after one that is not counted."
-    data: Literal["auto", "agnews", "synthetic"] = "auto"
+    data: Annotated[Literal["auto", "agnews", "synthetic"], INPUT] = "auto"
     "auto takes AG News from the folder that AGNEWS_DIR names or from data/agnews, else made-up titles; with all, encode takes both."
-    without: str = ""
+    without: Annotated[str, Parameter(metavar="NAMES")] = ""
     "Peers to leave out, with commas between: pyarrow, scikit-learn, fasttext, torch, torch.compile, onnxruntime."
     memory: bool = True
     "Measure the peak memory of each as well, by running it once more in a process of its own."
     growth: bool = False
     "Run encode and score on the sizes of --growth-rows too, as whole processes."
-    growth_rows: str = "100000,1000000,10000000"
+    growth_rows: Annotated[str, Parameter(metavar="N,N")] = "100000,1000000,10000000"
     "Rows of each size, with commas between."
     common: CommonConfig = field(default_factory=CommonConfig)
 

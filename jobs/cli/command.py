@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.cli.flags import CommonConfig
 from jobs.cli.parse import ENV_PREFIX, C, Config, parse
-from jobs.cli.process import prepare_libraries, prepare_process
+from jobs.cli.process import prepare_libraries, prepare_process, until_unread
 from pipeline.errors import EXIT_INTERRUPTED, CharmillError, TemporaryError, from_os_error
 
 
@@ -65,10 +65,8 @@ def run_command(
 def _print(report: dict[str, Any], config: Config, render: Callable[[dict[str, Any]], str]) -> None:
     from jobs.cli.console import print_result
 
-    try:
+    with until_unread():  # The work is done all the same.
         print_result(report, as_json=config.common.json, render=render)
-    except BrokenPipeError:  # Nobody reads the result; the work is done all the same.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: BaseException, *, debug: bool) -> int:

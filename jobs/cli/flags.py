@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING
 from pipeline.errors import UsageError
 from pipeline.execution.threads import available_threads
 
@@ -15,29 +16,31 @@ STDIN_TOKEN = "(standard input)"
 
 
 @Parameter(name="*")
+@RUNNING
 @dataclass(frozen=True, kw_only=True)
 class ShownConfig:
     """Flags that every command takes: what it shows, and where its values come from."""
 
-    config: Path | None = None
-    "A TOML file with values for these flags, at its top level or in a table named like the job."
-    log: Literal["text", "json"] = "text"
-    "Form of the log lines on standard error."
+    config: Annotated[Path | None, Parameter(metavar="FILE")] = None
+    "A TOML file with values of flags, flat or in a table for each job."
     json: bool = False
     "Print the result as one JSON object instead of a table."
-    debug: bool = False
+    log: Annotated[Literal["text", "json"], RARE] = "text"
+    "Form of the log lines on standard error."
+    debug: Annotated[bool, RARE] = False
     "Show the traceback of an error."
 
 
 @Parameter(name="*")
+@RUNNING
 @dataclass(frozen=True, kw_only=True)
 class CommonConfig(ShownConfig):
     """Flags that every job takes: those, and what it works with."""
 
     threads: int = 0
     "Threads to use; 0 for all cores."
-    overwrite: bool = False
-    "Replace what is in the place of an output already."
+    overwrite: Annotated[bool, OUTPUT] = False
+    "Replace an output that is there already."
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -55,7 +58,15 @@ def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
 
 CsvPaths = Annotated[
     tuple[str, ...],
+    INPUT,
     Parameter(
-        help="CSV files or glob patterns, plain, .gz or .zst; - is standard input.", negative=(), converter=_from_token
+        name="FILE",
+        help="CSV files or glob patterns, plain, .gz or .zst; - is standard input.",
+        negative=(),
+        converter=_from_token,
     ),
+]
+
+RunFolder = Annotated[
+    Path, INPUT, Parameter(alias="-r", metavar="RUN", help="The trained run: the folder that train wrote.")
 ]

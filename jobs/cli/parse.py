@@ -7,13 +7,18 @@ import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar, cast
 
-from cyclopts import App, CycloptsError, Parameter, convert
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, UnknownOptionError, convert
 from cyclopts.config import Dict, Env
 
 from jobs.cli.flags import STDIN_TOKEN, ShownConfig
+from jobs.cli.help import ALL_FLAG, HELP_FLAGS, RUNNING, group_of, help_page, plain_default, print_help, program, usage
+from jobs.cli.mistakes import explain
+from jobs.cli.process import until_unread
 from pipeline.errors import UsageError, from_os_error
 
 ENV_PREFIX = "CHARMILL_"
@@ -31,25 +36,24 @@ class Config(Protocol):
 C = TypeVar("C", bound=Config)
 
 
-def parse(name: str, config_type: type[C], tokens: Sequence[str]) -> C | None:
-    """Make a config; None where help was asked for and printed.
+def make_app(name: str, config_type: type[C], **options: Any) -> App:
+    """What parses the command line of a job.
 
     Args:
-        name: As in ``python -m jobs.NAME``, or ``NAME COMMAND``.
-        config_type: The job's config, a dataclass; its docstring is the command's help.
-        tokens: The command line after the name.
-
-    Raises:
-        UsageError: A value is wrong, or the config file cannot be read.
+        name: What help and completion call the command.
+        config_type: The job's config, a dataclass.
+        options: More options of cyclopts' `App`.
     """
     app = App(
-        name=f"python -m jobs.{name}",
+        name=name,
         help=config_type.__doc__,
+        help_flags=sorted(HELP_FLAGS),
+        group_parameters=group_of(RUNNING),
         help_format="plaintext",
         version_flags=[],
-        config=[Env(ENV_PREFIX, command=False), *_config_file(name.partition(" ")[0], tokens)],
-        default_parameter=Parameter(converter=_convert),
+        default_parameter=Parameter(converter=_convert, show_default=plain_default),
         result_action="return_value",
+        **options,
     )
 
     def command(config: C) -> C:
@@ -62,13 +66,47 @@ def parse(name: str, config_type: type[C], tokens: Sequence[str]) -> C | None:
     ):
         command.__defaults__ = (config_type(),)  # cyclopts wants it where no flag is required.
     app.default(command)
+    return app
+
+
+def parse(name: str, config_type: type[C], tokens: Sequence[str]) -> C | None:
+    """Make a config; None where help was asked for and printed.
+
+    Args:
+        name: As in ``python -m jobs.NAME``, or ``NAME COMMAND``.
+        config_type: The job's config, a dataclass; its docstring is the command's help.
+        tokens: The command line after the name.
+
+    Raises:
+        UsageError: A value is wrong, or the config file cannot be read.
+    """
+    asked = HELP_FLAGS & set(takewhile(lambda token: token != "--", tokens))
+    if asked:
+        arguments = make_app(program(name), config_type).assemble_argument_collection(parse_docstring=True)
+        with until_unread():
+            print_help(help_page(name, config_type, arguments, everything=ALL_FLAG in asked))
+        return None
+    sources: list[Env | Dict] = [Env(ENV_PREFIX, command=False), *_config_file(name.partition(" ")[0], tokens)]
+    app = make_app(program(name), config_type, config=[_refuse_named, *(partial(_fill, source) for source in sources)])
     quoted = [STDIN_TOKEN if token == "-" else token for token in tokens]
     try:
-        result = app(quoted, exit_on_error=False, print_error=False)
+        return cast("C", app(quoted, exit_on_error=False, print_error=False))
     except CycloptsError as error:
-        message = " ".join(str(error).split())
-        raise UsageError(f"{message} See python -m jobs.{name} --help") from error
-    return result if isinstance(result, config_type) else None
+        said = explain(error, usage(name, app.assemble_argument_collection()))
+        raise UsageError(f"{said}{'' if said.endswith(('.', '?')) else '.'} See {program(name)} --help") from error
+
+
+def _refuse_named(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse what is positional as a flag, which cyclopts would take."""
+    for argument in arguments:
+        for token in argument.tokens if argument.index is not None else ():
+            if token.keyword is not None:
+                raise UnknownOptionError(token=token, argument_collection=arguments)
+
+
+def _fill(source: Env | Dict, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take values of flags from a source; what is positional stands on the command line, and CHARMILL_TEXT is no text to classify."""
+    source(app, commands, ArgumentCollection(each for each in arguments if each.index is None))  # type: ignore[no-untyped-call]
 
 
 def _convert(kind: Any, tokens: Sequence[Any]) -> Any:
@@ -76,7 +114,7 @@ def _convert(kind: Any, tokens: Sequence[Any]) -> Any:
     whole = kind is int or int in getattr(kind, "__args__", ())
     for token in tokens if whole else ():
         if "." in token.value:
-            raise ValueError(f"expected a whole number, got {token.value}.")
+            raise ValueError(f"expected a whole number, got {token.value}")
     return convert(kind, tokens)
 
 

@@ -7,7 +7,8 @@ import stat
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -46,6 +47,15 @@ def prepare_libraries(num_threads: int, *, reads: bool) -> None:
     _choose_kernel_cache()
     if reads:
         _end_waits_on_interrupt()
+
+
+@contextmanager
+def until_unread() -> Iterator[None]:
+    """Write to standard output; where nobody reads it any more, as behind ``| head``, the rest is left out without a word."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

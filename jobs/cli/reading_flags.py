@@ -2,10 +2,11 @@
 
 import csv
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from jobs.cli.help import INPUT, RARE, RUNNING
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,21 +15,22 @@ if TYPE_CHECKING:
 
 
 @Parameter(name="*")
+@INPUT
 @dataclass(frozen=True, kw_only=True)
 class ReadingConfig:
     """How the CSVs look."""
 
-    text: str = "text"
+    text: Annotated[str, Parameter(alias="-t", metavar="COLUMN")] = "text"
     "The column to classify; several, with commas between, are joined by one space."
-    columns: str = ""
+    columns: Annotated[str, Parameter(metavar="NAMES")] = ""
     "The names of all columns, with commas between, of a file that has no header."
-    delimiter: str = ","
+    delimiter: Annotated[str, RARE, Parameter(metavar="CHARACTER")] = ","
     "The character between fields; tab is a name for it."
-    encoding: str = "utf-8"
+    encoding: Annotated[str, RARE, Parameter(metavar="NAME")] = "utf-8"
     "The files' encoding: any text codec of Python."
-    max_record_bytes: int = 1 << 20
+    max_record_bytes: Annotated[int, RARE] = 1 << 20
     "A longer record is quarantined."
-    max_quarantined: float = 0.1
+    max_quarantined: Annotated[float, RUNNING, Parameter(metavar="SHARE")] = 0.1
     "Fail, and publish nothing, when a larger fraction of the records is quarantined."
 
     def __post_init__(self) -> None:

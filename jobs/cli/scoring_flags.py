@@ -4,10 +4,11 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from jobs.cli.help import INPUT, OUTPUT, RARE
 from jobs.cli.reading_flags import ReadingConfig
 from pipeline.errors import UsageError
 
@@ -18,21 +19,22 @@ if TYPE_CHECKING:
 
 
 @Parameter(name="*")
+@OUTPUT
 @dataclass(frozen=True, kw_only=True)
 class ScoringConfig:
     """What scores contain, and what computes them."""
 
-    keep: str = ""
-    "Columns to pass through, with commas between."
-    label: str = ""
+    label: Annotated[str, INPUT, Parameter(alias="-l", metavar="COLUMN")] = ""
     "The column of the true class, where there is one: it is kept as label, and score prints the accuracy."
+    keep: Annotated[str, Parameter(alias="-k", metavar="NAMES")] = ""
+    "Columns to pass through, with commas between."
     probabilities: bool = False
     "Add a column with the probabilities of all classes, in the order of the run's labels."
-    min_confidence: float | None = None
-    "Add a column abstained, true for rows of lower confidence than this."
-    engine: Literal["auto", "folded", "torch"] = "auto"
+    min_confidence: Annotated[float | None, Parameter(metavar="SHARE")] = None
+    "Add a column abstained, true where the confidence is below this."
+    engine: Annotated[Literal["auto", "folded", "torch"], RARE] = "auto"
     "folded needs no torch and runs on the CPU; torch runs the network itself; auto is torch where there is a GPU for it, else folded."
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], RARE] = "auto"
     "Where the torch engine runs."
 
     def __post_init__(self) -> None:

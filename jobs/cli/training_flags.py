@@ -1,4 +1,4 @@
-"""The flags of a training that belong together, in groups of `--help`.
+"""The flags of a training that belong together, each a group of `--help-all`.
 
 None is what the recipe says. What a choice has no use for is refused when the flags meet the recipe, in `model/training/recipe.py`.
 """
@@ -9,24 +9,27 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from model.training.choices import BestBy, ClassWeights, Optimizer, Schedule, users_of, values_of
+from jobs.cli.help import OPTIMISER, REGULARISATION, SCHEDULE
+from model.training.choices import DEFAULT_BEST_BY, BestBy, ClassWeights, Optimizer, Schedule, users_of, values_of
 
 
-def recipe_flag(name: str, text: str) -> Parameter:
-    """Help that ends in whose flag it is and what the recipes say."""
+def recipe_flag(name: str, text: str, **own: str) -> Parameter:
+    """Help that begins with whose flag it is and ends in what each recipe says; `own` has words for what a recipe makes of the data."""
     users = users_of(name)
-    return Parameter(help=" ".join(filter(None, [f"{', '.join(users)}:" if users else "", text, values_of(name)])))
+    said = f"{', '.join(users)}: {text}" if users else text
+    return Parameter(help=said, show_default=values_of(name, **own))
 
 
 def _numbers(_type: Any, tokens: Sequence[Any]) -> tuple[int, ...]:
     # An empty list in a config file comes as an empty word.
     words = [word.strip() for token in tokens if token.value for word in token.value.split(",")]
     if not all(word.isdecimal() for word in words):
-        raise ValueError(f"expected whole numbers with commas between, got {','.join(words)}.")
+        raise ValueError(f"expected whole numbers with commas between, got {','.join(words)}")
     return tuple(map(int, words))
 
 
-@Parameter(name="*", group="Optimiser")
+@Parameter(name="*")
+@OPTIMISER
 @dataclass(frozen=True, kw_only=True)
 class OptimizerFlags:
     """How a gradient moves the weights."""
@@ -54,7 +57,8 @@ class OptimizerFlags:
     ] = None
 
 
-@Parameter(name="*", group="Schedule")
+@Parameter(name="*")
+@SCHEDULE
 @dataclass(frozen=True, kw_only=True)
 class ScheduleFlags:
     """How the learning rate goes over the training."""
@@ -66,14 +70,14 @@ class ScheduleFlags:
         float | None, recipe_flag("warm_up", "Share of all steps in which the learning rate rises to its peak.")
     ] = None
     step_epochs: Annotated[
-        int | None, recipe_flag("step_epochs", "Epochs between two changes; a third of --epochs by default.")
+        int | None,
+        recipe_flag("step_epochs", "Epochs between two changes."),
+        Parameter(show_default="a third of --epochs"),
     ] = None
     milestones: Annotated[
         tuple[int, ...] | None,
-        recipe_flag(
-            "milestones", "Epochs done at each change, as 5,8; half and three quarters of --epochs by default."
-        ),
-        Parameter(converter=_numbers, negative=()),
+        recipe_flag("milestones", "Epochs done at each change, as 5,8."),
+        Parameter(converter=_numbers, negative=(), metavar="N,N", show_default="half and three quarters of --epochs"),
     ] = None
     gamma: Annotated[
         float | None,
@@ -81,7 +85,8 @@ class ScheduleFlags:
     ] = None
 
 
-@Parameter(name="*", group="Regularisation")
+@Parameter(name="*")
+@REGULARISATION
 @dataclass(frozen=True, kw_only=True)
 class RegularisationFlags:
     """What the training loss counts, and which epoch's weights are kept."""
@@ -89,12 +94,13 @@ class RegularisationFlags:
     dropout: Annotated[
         float | None,
         Parameter(
-            help="Share left out in training, of features (charcnn, lstm) or n-grams (ngram); the architecture's own by default."
+            help="Share left out in training, of features (charcnn, lstm) or n-grams (ngram).",
+            show_default="the architecture's own",
         ),
     ] = None
     norm: Annotated[
         Literal["batch", "layer", "none"] | None,
-        Parameter(help="What follows charcnn's convolutions; layer, as in the article, by default."),
+        Parameter(help="What follows charcnn's convolutions; layer is the article's.", show_default="layer"),
     ] = None
     label_smoothing: Annotated[
         float | None, recipe_flag("label_smoothing", "Share of each target that goes to all classes alike.")
@@ -109,8 +115,9 @@ class RegularisationFlags:
     ] = None
     keep_best: Annotated[
         bool | None,
-        Parameter(help="Keep the weights of the best epoch, not of the last. Both recipes: with --patience."),
+        Parameter(help="Keep the weights of the best epoch, not of the last.", show_default="with --patience"),
     ] = None
     best_by: Annotated[
-        BestBy | None, Parameter(help="What makes an epoch the best one, on the held-out rows; accuracy by default.")
+        BestBy | None,
+        Parameter(help="What makes an epoch the best one, on the held-out rows.", show_default=DEFAULT_BEST_BY),
     ] = None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from jobs.cli.flags import CommonConfig
+from jobs.cli.flags import CommonConfig, RunFolder
+from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
 from pipeline.errors import CharmillError, InputError, TemporaryError, UsageError
@@ -25,38 +26,43 @@ if TYPE_CHECKING:
 
 
 @Parameter(name="*")
+@RUNNING
 @dataclass(frozen=True, kw_only=True)
 class DropsJobConfig:
-    """Score every new CSV in a folder into Parquet, exactly once. See also python -m jobs.drops status --help."""
+    """Score every new CSV in a folder into Parquet, exactly once. drops status shows what became of them.
 
-    inbox: Path
+    Examples:
+        drops --inbox data/inbox --outbox data/outbox --run data/ag-run --text title
+        drops status --outbox data/outbox
+    """
+
+    inbox: Annotated[Path, INPUT, Parameter(metavar="DIR")]
     "The folder where CSVs land: NAME.csv or .tsv, plain, .gz or .zst. Links and subfolders are passed over."
-    outbox: Path
+    outbox: Annotated[Path, OUTPUT, Parameter(metavar="DIR")]
     "The folder for scores, quarantines and the ledger; on a local disk."
-    run: Path
-    "The folder that python -m jobs.train wrote."
-    once: Annotated[bool, Parameter(negative=())] = False
-    "Score what is there and end; this is what happens without --watch, too."
-    watch: Annotated[bool, Parameter(negative=())] = False
-    "Go on until SIGTERM. A new model in --run is taken up for what comes after it."
-    settle: float = 5.0
-    "Seconds for which a file must not have changed before it counts as complete."
-    ready_suffix: str = ""
+    run: RunFolder
+    once: bool = False
+    "Score what is there and end, as also without --watch."
+    watch: bool = False
+    "Go on until SIGTERM, and take up a new model in --run when it comes."
+    settle: Annotated[float, Parameter(metavar="SECONDS")] = 5.0
+    "How long a file must be unchanged before it counts as complete."
+    ready_suffix: Annotated[str, Parameter(metavar="SUFFIX")] = ""
     "With .done: NAME.csv counts as complete as soon as there is a file NAME.csv.done, and not before."
     rescore: bool = False
-    "Score once more what was scored with another model or other flags; see also --retry-failed."
+    "Score again what was scored with another model or other flags."
     retry_failed: bool = False
-    "Try once more what failed because of what is in it, as after a flag was mended; other failures are tried again in any case."
-    max_attempts: int = 5
+    "Try again what failed because of what is in it, as after a flag was mended; other failures are tried again in any case."
+    max_attempts: Annotated[int, RARE] = 5
     "Attempts at a drop that meets temporary trouble, such as a full disk, before it is left to the next run."
-    retry_seconds: float = 1.0
+    retry_seconds: Annotated[float, RARE] = 1.0
     "Pause before the second attempt; it doubles with each one, up to five minutes."
-    lease: float = 30.0
+    lease: Annotated[float, RARE, Parameter(metavar="SECONDS")] = 30.0
     "Seconds without a sign of life after which another process takes over the drop that a process on another host is scoring."
-    metrics: Path | None = None
+    metrics: Annotated[Path | None, RARE, Parameter(metavar="FILE")] = None
     "A file to write Prometheus' text format to."
-    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     reading: ReadingConfig = field(default_factory=ReadingConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     common: CommonConfig = field(default_factory=CommonConfig)
 
     def __post_init__(self) -> None:

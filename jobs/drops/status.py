@@ -4,11 +4,12 @@ import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from jobs.cli.flags import ShownConfig
+from jobs.cli.help import INPUT, OUTPUT
 from pipeline.errors import UsageError
 
 _NAME_WIDTH = 60
@@ -17,11 +18,15 @@ _NAME_WIDTH = 60
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class StatusConfig:
-    """Show what became of the drops of an outbox: a line each, or with --json the whole ledger."""
+    """Show what became of the drops of an outbox: a line each, or with --json the whole ledger.
 
-    outbox: Path
-    "The folder that python -m jobs.drops writes to."
-    last: int = 30
+    Examples:
+        drops status --outbox data/outbox
+    """
+
+    outbox: Annotated[Path, INPUT, Parameter(metavar="DIR")]
+    "The folder that drops writes to."
+    last: Annotated[int, OUTPUT] = 30
     "Lines to show, of the latest drops; 0 for all."
     common: ShownConfig = field(default_factory=ShownConfig)
 

@@ -95,17 +95,28 @@ def users_of(option: str) -> tuple[str, ...]:
     )
 
 
-def values_of(name: str) -> str:
-    """The default of a field in words, for `--help`: by recipe, or by optimiser or schedule, those that have it."""
-    values: dict[str, Any] = {
-        recipe: {**COMMON, **chosen}[name] for recipe, chosen in RECIPES.items() if name in COMMON or name in chosen
-    }
-    if values:
-        both = len(values) == len(RECIPES) and len({_word(value) for value in values.values()}) == 1
-        return f"Both recipes: {_listed(values)}." if both else f"By recipe: {_listed(values)}."
-    for choices in (OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS):
-        values |= {choice: options[name] for choice, options in choices.items() if options.get(name) is not None}
-    return f"By default: {_listed(values)}." if values else ""
+def values_of(name: str, **own: str) -> str:
+    """The default of a field in words, for `--help`: `256 (recipe seed: 128)`, or by optimiser or schedule `sgd 0.9, rmsprop 0`.
+
+    Args:
+        name: The field.
+        own: Words for the value of a recipe that makes it from the data.
+    """
+    recipes = {recipe: {**COMMON, **chosen} for recipe, chosen in RECIPES.items()}
+    if any(name in chosen for chosen in recipes.values()):
+        words = {
+            recipe: own.get(recipe) or _word(chosen.get(name, "from the data")) for recipe, chosen in recipes.items()
+        }
+        default = words.pop("default")
+        return " ".join([default, *(f"(recipe {recipe}: {word})" for recipe, word in words.items() if word != default)])
+    return _listed(
+        {
+            choice: options[name]
+            for choices in (OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS)
+            for choice, options in choices.items()
+            if options.get(name) is not None
+        }
+    )
 
 
 def _listed(values: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ class CharCnnConfig(Architecture):
     """
 
     name: ClassVar[str] = "charcnn"
-    summary: ClassVar[str] = "the article's network, two convolutions and two linear layers"
+    summary: ClassVar[str] = "the article's network: two convolutions, two linear layers"
     lr: ClassVar[float] = 0.005
 
     channels_1: int = 32

@@ -300,7 +300,7 @@ def test_an_option_that_an_architecture_has_no_use_for_is_refused(arch: str, tmp
 def test_help_lists_every_architecture_with_a_line_of_its_own(capsys: Capsys) -> None:
     done = call_here(capsys, "train", "--help")
     for name, config in CONFIGS.items():
-        assert re.search(rf"^│ +{name}: {re.escape(config().summary[:20])}", done.out, re.MULTILINE), name
+        assert re.search(rf"^ +{name}: {re.escape(config().summary[:20])}", done.out, re.MULTILINE), name
 
 
 def test_the_old_model_stays_until_the_new_one_is_there(tmp_path: Path, capsys: Capsys) -> None:

@@ -75,6 +75,30 @@ def test_a_lone_hyphen_is_a_value() -> None:
     assert config.csv == ("-", "in.csv")
 
 
-def test_help_is_printed_and_no_config(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse("encode", EncodeConfig, ["--help"]) is None
+def test_short_flags_are_flags() -> None:
+    config = parse("encode", EncodeConfig, ["in.csv", "-oout", "-t", "title", "-l=class"])
+    assert config is not None
+    assert (config.out, config.reading.text, config.label) == (Path("out"), "title", "class")
+
+
+def test_a_flag_takes_back_a_switch_that_was_set_elsewhere(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("append = true\n")
+    monkeypatch.setenv("CHARMILL_JSON", "1")
+    got = _parse("--config", file)
+    assert (got.append, got.common.json) == (True, True)
+    got = _parse("--config", file, "--no-append", "--no-json")
+    assert (got.append, got.common.json) == (False, False)
+
+
+def test_what_is_positional_comes_from_the_command_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARMILL_FILE", "other.csv")
+    assert _parse().csv == ("in.csv",)
+    with pytest.raises(UsageError, match=r"FILE\.\.\. is missing"):
+        parse("encode", EncodeConfig, ["--out", "out"])
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "--help-all"])
+def test_help_is_printed_and_no_config(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse("encode", EncodeConfig, ["in.csv", flag]) is None
     assert "python -m jobs.encode" in capsys.readouterr().out
+    assert parse("encode", EncodeConfig, ["--out", "out", "--", flag]) is not None
