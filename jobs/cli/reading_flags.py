@@ -24,9 +24,9 @@ class ReadingConfig:
     "The column to classify; several, with commas between, are joined by one space."
     columns: Annotated[str, Parameter(metavar="NAMES")] = ""
     "The names of all columns, with commas between, of a file that has no header."
-    delimiter: Annotated[str, RARE, Parameter(metavar="CHARACTER")] = ","
+    delimiter: Annotated[str, Parameter(metavar="CHARACTER")] = ","
     "The character between fields; tab is a name for it."
-    encoding: Annotated[str, RARE, Parameter(metavar="NAME")] = "utf-8"
+    encoding: Annotated[str, Parameter(metavar="NAME")] = "utf-8"
     "The files' encoding: any text codec of Python."
     max_record_bytes: Annotated[int, RARE] = 1 << 20
     "A longer record is quarantined."
