@@ -29,6 +29,7 @@ from pipeline.batches.shard_dataset import ShardDataset
 from pipeline.dataset.manifest import TRAIN, VALID, Manifest
 from pipeline.dataset.shards import open_codes
 from pipeline.errors import InputError, MismatchError
+from pipeline.inspection.histogram import count_classes
 from pipeline.text.alphabet import require_same_profile
 
 EVALUATION_BATCH = 1024
@@ -91,6 +92,7 @@ class Training:
         dataset = ShardDataset(folder, manifest, TRAIN, batch_size=config.batch_size, **order)
         self._train = BatchLoader(dataset, device, num_workers)
         self._valid = BatchLoader(ShardDataset(folder, manifest, VALID, batch_size=EVALUATION_BATCH), device)
+        rows_K = count_classes(folder, manifest, TRAIN)
         torch.manual_seed(config.seed)
         self.network = build_network(config.architecture(len(manifest.labels)), manifest.profile, len(manifest.labels))
         initialise(self.network, config.init)
@@ -102,8 +104,9 @@ class Training:
         self._optimizer = make_optimizer(config, self.network.parameters())
         self.num_batches = len(dataset)
         self._schedule = make_schedule(config, self._optimizer, config.epochs * self.num_batches)
-        weights = balanced_weights(folder, manifest) if config.class_weights == "balanced" else None
-        weights_K = None if weights is None else torch.from_numpy(weights).to(device)
+        weights_K = None
+        if config.class_weights == "balanced":
+            weights_K = torch.from_numpy(balanced_weights(rows_K)).to(device)
         self._step = TrainStep(self.network, self._optimizer, self._schedule, device, config, weights_K)
         self._history: list[dict[str, Any]] = []
         self._best: dict[str, torch.Tensor] = {}  # The best epoch's weights, where they are kept.

@@ -113,17 +113,17 @@ def train(
         CharmillError: No model was published; there may be a checkpoint to go on from.
     """
     num_threads = available_threads(options.threads)
-    torch.set_num_threads(num_threads)
-    device = choose_device(options.device)
     manifest = read_manifest(dataset)
     if len(manifest.labels) < 2:
         raise InputError(f"{dataset}: all rows are of class {manifest.labels[0]!r}; a classifier needs two or more")
     num_rows = {"num_train": manifest.num_rows(TRAIN), "num_valid": manifest.num_rows(VALID)}
+    torch.set_num_threads(num_threads)
+    device = choose_device(options.device)
     config = resolve(recipe, dict(choices or {}), **num_rows)
+    require_free_run(options.out, resume=options.resume, overwrite=options.overwrite)
     verify_shards(dataset, manifest)
     counts = (count_classes(dataset, manifest, split) for split in (TRAIN, VALID))
     remarks = check_classes(str(dataset), manifest.labels, *counts)
-    require_free_run(options.out, resume=options.resume, overwrite=options.overwrite)
     options.out.mkdir(parents=True, exist_ok=True)
     with exclusive(options.out):
         training = Training(

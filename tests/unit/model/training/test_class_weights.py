@@ -15,6 +15,7 @@ from model.training.loop import Training
 from model.training.recipe import resolve
 from pipeline.batches.gather import ShardRows
 from pipeline.dataset.manifest import TRAIN, VALID, read_manifest
+from pipeline.inspection.histogram import count_classes
 from tests.datasets import QUIET, shrink_ngram, write_csv
 
 COMMON, RARE = "common", "rare"
@@ -42,7 +43,7 @@ def test_they_are_scikit_learns(skewed: Path) -> None:
     manifest = read_manifest(skewed)
     labels = np.concatenate([np.load(skewed / shard.labels) for shard in manifest.shards if shard.split == TRAIN])
     expected = compute_class_weight("balanced", classes=np.arange(2), y=labels)
-    weights = balanced_weights(skewed, manifest)
+    weights = balanced_weights(count_classes(skewed, manifest, TRAIN))
     assert weights.dtype == np.float32
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
     assert weights.max() > 4 * weights.min()
