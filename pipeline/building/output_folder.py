@@ -83,7 +83,7 @@ def _is_dataset(folder: Path) -> bool:
         return False
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return any(folder.glob(f"*.{FILE_KINDS['codes']}"))
     return isinstance(content, dict) and {"format_version", "profile", "shards"} <= content.keys()
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pipeline.dataset.manifest import FILE_KINDS, Manifest, ShardEntry
 from pipeline.errors import InputError, from_os_error
 from pipeline.storage.checksum import sha256_of
+from pipeline.storage.npy import map_npy
 from pipeline.text.alphabet import Codes
 
 ROWS_SCHEMA = pa.schema(
@@ -60,13 +61,13 @@ def _corrupt(path: Path, expected: str, got: str) -> InputError:
 
 def open_codes(folder: Path, shard: ShardEntry) -> Codes:
     """Map a shard's codes, uint8 [N, L]; read-only, valid as long as it is referenced."""
-    codes_NL: Codes = np.load(folder / shard.codes, mmap_mode="r", allow_pickle=False)
+    codes_NL: Codes = map_npy(folder / shard.codes, np.uint8, 2, "encode the CSVs again")
     return codes_NL
 
 
 def open_labels(folder: Path, shard: ShardEntry) -> LabelIds:
     """Map a shard's label ids, uint16 [N]; read-only, valid as long as it is referenced."""
-    label_ids: LabelIds = np.load(folder / shard.labels, mmap_mode="r", allow_pickle=False)
+    label_ids: LabelIds = map_npy(folder / shard.labels, np.uint16, 1, "encode the CSVs again")
     return label_ids
 
 

@@ -1,6 +1,7 @@
-"""npy files that are written row by row."""
+"""npy files that are written row by row, and mapped."""
 
 import os
+import tokenize
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
+
+from pipeline.storage.json_file import reading
 
 
 class NpyWriter:
@@ -49,3 +52,26 @@ class NpyWriter:
         """Let go of the file without finishing it; for clean-up after an error."""
         with suppress(OSError):
             self._file.close()
+
+
+def map_npy(path: Path, dtype: npt.DTypeLike, num_axes: int, remedy: str) -> npt.NDArray[Any]:
+    """Map an npy file; read-only, valid as long as it is referenced.
+
+    Args:
+        path: The file.
+        dtype: What it must hold.
+        num_axes: How many axes it must have.
+        remedy: What to do where it is damaged.
+
+    Raises:
+        InputError: It is damaged, or holds something else.
+        CharmillError: It cannot be read.
+    """
+    with reading(path, remedy):
+        try:
+            array: npt.NDArray[Any] = npy.open_memmap(path, mode="r")
+        except (EOFError, SyntaxError, TypeError, tokenize.TokenError) as error:  # What is not said as a ValueError.
+            raise ValueError(" ".join(str(error).split())) from error
+        if array.dtype != dtype or array.ndim != num_axes:
+            raise ValueError(f"{array.dtype} with {array.ndim} axes, expected {np.dtype(dtype)} with {num_axes}")
+    return array

@@ -126,8 +126,14 @@ def exclusive(folder: Path) -> Iterator[None]:
 
     Raises:
         TemporaryError: Another process holds it.
+        UsageError: Something else is in the lock's place.
     """
-    with _held(folder / ".lock", folder):
+    lock = folder / ".lock"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_held(lock, folder))
+        except OSError as error:
+            raise from_os_error(error, "lock", lock) from error
         yield
 
 

@@ -1,5 +1,6 @@
 """The SQLite file of a ledger: opened, made, locked for a transaction, and its errors turned into charmill's."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ class Database:
             )
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        where = self._path.resolve().as_uri()
+        where = Path(os.path.realpath(self._path)).as_uri()
         connection = sqlite3.connect(where + mode, uri=True, timeout=self._busy_seconds, isolation_level=None)
         connection.row_factory = sqlite3.Row
         try:

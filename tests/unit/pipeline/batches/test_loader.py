@@ -10,6 +10,7 @@ import torch
 from pipeline.batches.loader import BatchLoader
 from pipeline.batches.order import epoch_batches
 from pipeline.batches.shard_dataset import GATHERED_ROWS, ShardDataset
+from pipeline.errors import UsageError
 from tests.building import numbered_dataset
 
 CPU = torch.device("cpu")
@@ -78,7 +79,7 @@ def test_an_error_of_the_reader_reaches_the_consumer_and_no_thread_is_left(tmp_p
     manifest = numbered_dataset(tmp_path, [4, 4])
     (tmp_path / manifest.shards[1].labels).unlink()
     before = threading.active_count()
-    with pytest.raises(FileNotFoundError, match=manifest.shards[1].labels):
+    with pytest.raises(UsageError, match=rf"{manifest.shards[1].labels}: cannot read: there is no such file"):
         list(BatchLoader(ShardDataset(tmp_path, manifest, "train", batch_size=1), CPU))
     assert threading.active_count() == before
 

@@ -228,3 +228,9 @@ def test_exclusive_holds_a_folder(tmp_path: Path) -> None:
         pytest.fail("two hold it")
     with exclusive(tmp_path):
         pass
+
+
+def test_something_else_in_the_place_of_the_lock_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(UsageError, match=r"\.lock: cannot lock"), exclusive(tmp_path):
+        pytest.fail("there is no lock")
