@@ -10,16 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
-from jobs.drops import command
 from jobs.drops.config import DropsConfig
 from jobs.drops.inbox_scorer import InboxScorer, Note
 from model.architectures.trained import Model
 from model.runs.model_file import read_model
 from model.scoring.scorer import Scorer
 from pipeline.execution.meter import Meters, silent
-from tests.datasets import QUIET, make_csv, shared_run
+from pipeline.formats.csv import scanner
+from tests.commands import run_here
+from tests.datasets import make_csv, shared_run
 
 READING = ReadingConfig(text="title")
 
@@ -30,6 +33,13 @@ Scorer.__init__.__kwdefaults__["part_bytes"] = 2000
 scanner.BLOCK_RECORDS = 20
 """
 """A prelude: a drop of 200 rows has several parts."""
+
+
+def use_small_parts(patch: pytest.MonkeyPatch) -> None:
+    """As `SMALL_PARTS` does."""
+    defaults = Scorer.__init__.__kwdefaults__ or {}
+    patch.setitem(defaults, "part_bytes", 2000)
+    patch.setattr(scanner, "BLOCK_RECORDS", 20)
 
 
 def fill(inbox: Path, num_drops: int = 3, num_rows: int = 60) -> Path:
@@ -50,19 +60,9 @@ def tokens(
     return [*folders, "--text", "title", "--settle", settle_seconds, "--threads", 1, "--retry-seconds", 0.01, *more]
 
 
-def score_drops(inbox: Path, outbox: Path, *, keep: str = "") -> dict[str, Any]:
+def score_drops(inbox: Path, outbox: Path, *more: object) -> dict[str, Any]:
     """Score once, in this process; returns the report."""
-    config = command.DropsJobConfig(
-        inbox=inbox,
-        outbox=outbox,
-        run=shared_run(),
-        settle=0,
-        retry_seconds=0.01,
-        scoring=ScoringConfig(keep=keep),
-        reading=READING,
-        common=QUIET,
-    )
-    return command.run(config)
+    return run_here("drops", *tokens(inbox, outbox, *more))
 
 
 def no_note(event: str, **figures: Any) -> None:

@@ -11,7 +11,10 @@ from typing import Any
 
 from pipeline.storage import publish
 
-_CHANGES = (
+Changes = tuple[tuple[Any, str], ...]
+"""Functions that change something: where each is found, and its name."""
+
+CHANGES: Changes = (
     (os, "fsync"),
     (os, "link"),
     (Path, "replace"),
@@ -25,7 +28,7 @@ _FOR_GOOD = ExitStack()
 
 
 @contextmanager
-def before_each_change(step_in: Callable[[int, str], object]) -> Iterator[None]:
+def before_each_change(step_in: Callable[[int, str], object], changes: Changes = CHANGES) -> Iterator[None]:
     """Call a function with the number, from 0, and the kind of each change before it is made."""
     numbers = itertools.count()
 
@@ -37,18 +40,18 @@ def before_each_change(step_in: Callable[[int, str], object]) -> Iterator[None]:
         return changed
 
     with ExitStack() as stack:
-        for where, kind in _CHANGES:
+        for where, kind in changes:
             change = getattr(where, kind)
             stack.callback(setattr, where, kind, change)
             setattr(where, kind, counted(kind, change))
         yield
 
 
-def kill_before(number: int) -> None:
+def kill_before(number: int, changes: Changes = CHANGES) -> None:
     """Kill this process before its change of a number, from 0."""
 
     def step_in(now: int, _kind: str) -> None:
         if now == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    _FOR_GOOD.enter_context(before_each_change(step_in))
+    _FOR_GOOD.enter_context(before_each_change(step_in, changes))

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.commands import ROOT, call
-from tests.crash.changes import before_each_change
+from tests.crash.changes import CHANGES, Changes, before_each_change
 
 
-def killed_states(folder: Path, run: Callable[[], object]) -> list[Path]:
+def killed_states(folder: Path, run: Callable[[], object], changes: Changes = CHANGES) -> list[Path]:
     """Run something in this process, and give copies of a folder as a kill before each change would have left it, in order."""
     copies = folder.with_name(f"{folder.name}, killed")
     copies.mkdir()
-    with before_each_change(lambda number, kind: shutil.copytree(folder, copies / f"{number:03d} {kind}")):
+    with before_each_change(lambda number, kind: shutil.copytree(folder, copies / f"{number:03d} {kind}"), changes):
         run()
     return sorted(copies.iterdir())
 
@@ -30,7 +30,15 @@ def one_of_each_kind(states: list[Path]) -> dict[str, int]:
     return {kind: numbers[len(numbers) // 2] for kind, numbers in of_kinds.items()}
 
 
-def kill_at(number: int, job: str, *tokens: object, setup: str = "", stdin: bytes = b"", cwd: Path = ROOT) -> None:
+def kill_at(
+    number: int,
+    job: str,
+    *tokens: object,
+    setup: str = "",
+    changes: str = "changes",
+    stdin: bytes = b"",
+    cwd: Path = ROOT,
+) -> None:
     """Start a job and let it be killed before a change.
 
     Args:
@@ -38,9 +46,10 @@ def kill_at(number: int, job: str, *tokens: object, setup: str = "", stdin: byte
         job: As in ``python -m jobs.JOB``.
         tokens: Its command line.
         setup: Python to run before it.
+        changes: The module beside this one that lists the changes.
         stdin: Its standard input.
         cwd: Where it runs.
     """
-    prelude = f"{setup}\nfrom tests.crash.changes import kill_before\nkill_before({number})"
-    done = call(job, *tokens, prelude=prelude, stdin=stdin, cwd=cwd)
+    killing = f"from tests.crash import changes, {changes}\nchanges.kill_before({number}, {changes}.CHANGES)"
+    done = call(job, *tokens, prelude=f"{setup}\n{killing}", stdin=stdin, cwd=cwd)
     assert done.code == -signal.SIGKILL, done.err

@@ -12,38 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.commands import ROOT, call, environment, files_in, has_traceback, python, start
+from tests.commands import ROOT, call, environment, files_in, has_traceback, python, run_here, start
+from tests.crash import drops_changes
+from tests.crash.kills import kill_at, killed_states
 from tests.datasets import make_csv, write_csv
-from tests.drops import SMALL_PARTS, fill, ledger, published, score_drops, tokens, wait_for
+from tests.drops import SMALL_PARTS, fill, ledger, published, score_drops, tokens, use_small_parts, wait_for
 
 STATES = [("drop0.csv", "scored"), ("drop1.csv", "scored"), ("drop2.csv", "scored"), ("twin.csv", "duplicate")]
-
-# Does something just before each change that another process could see.
-AT_EACH_STEP = """
-import functools, itertools, os, shutil, signal, sqlite3, subprocess
-steps = itertools.count(1)
-def counted(change):
-    def step(*args, **kwargs):
-        at_step(next(steps))
-        return change(*args, **kwargs)
-    return step
-for name in ('fsync', 'link', 'mkdir', 'rename', 'replace', 'rmdir', 'unlink'):
-    setattr(os, name, counted(getattr(os, name)))
-class Counted(sqlite3.Connection):
-    close = counted(sqlite3.Connection.close)
-    def execute(self, statement, *values):
-        changes = statement == 'COMMIT' or statement.startswith('PRAGMA journal_mode')
-        done = (counted(super().execute) if changes else super().execute)(statement, *values)
-        if changes:
-            at_step(next(steps))
-        return done
-sqlite3.connect = functools.partial(sqlite3.connect, factory=Counted)
-def at_step(number):
-    {at_step}
-"""
-KILL = "if number == {step}: os.kill(os.getpid(), signal.SIGKILL)"
-# By another process: where this one closes any file of the ledger, SQLite loses its locks.
-COPY = "if os.path.exists({outbox!r}): subprocess.run(['cp', '-R', {outbox!r}, {copies!r} + '/' + format(number, '03d')], check=True)"
 
 # Does something as soon as the ledger knows of a part.
 AFTER_PART = """
@@ -121,59 +96,50 @@ def killed(large: Path) -> Path:
 def _content(outbox: Path) -> dict[str, bytes]:
     """All that the next process could see: files, folders, and the ledger's log."""
     folders = {str(path.relative_to(outbox)): b"" for path in outbox.rglob("*") if path.is_dir()}
-    shared_memory = (
-        "ledger.sqlite-shm"  # Of the connections that were open; whoever opens the ledger next makes it anew.
-    )
-    return folders | {name: data for name, data in files_in(outbox).items() if name != shared_memory}
+    # Shared memory is of the connections that were open; whoever opens the ledger next makes it anew.
+    files = {name: data for name, data in files_in(outbox).items() if name != "ledger.sqlite-shm"}
+    return folders | files
 
 
 def _without_names_and_moments(outbox: Path) -> tuple[dict[str, bytes], list[Any]]:
-    """What two processes must leave alike that were killed at the same step."""
+    """What two processes must leave alike that were killed at the same change."""
     files = {
         re.sub(r"[0-9a-f]{12}\.", "", name): data
         for name, data in _content(outbox).items()
         if not name.startswith("ledger.sqlite")
     }
-    has_drops = (outbox / "ledger.sqlite-wal").exists() or (outbox / "ledger.sqlite").stat().st_size > 0
-    return files, ledger(outbox, "name", "state", "attempts", "rows_scored", "scores") if has_drops else []
+    return files, ledger(outbox, "name", "state", "attempts", "rows_scored", "scores")
 
 
-def test_killed_at_each_step(tmp_path: Path) -> None:
-    """A start of Python for each step would take a minute, so one process has its outbox copied at each.
-
-    To the next process a copy is what a kill leaves: the first one's `.alive` file is there, and nobody holds its lock. At some steps a
-    process is really killed, and must have left the same.
-    """
-    inbox, whole = fill(tmp_path / "in", num_drops=1, num_rows=150), tmp_path / "whole"
-    outbox, copies = tmp_path / "out", tmp_path / "copies"
+def test_killed_at_each_change(tmp_path: Path) -> None:
+    """To the next process a copy is what a kill leaves: the first one's `.alive` file is there, and nobody holds its lock."""
+    inbox, whole, folder = fill(tmp_path / "in", num_drops=1, num_rows=150), tmp_path / "whole", tmp_path / "folder"
+    outbox = folder / "out"
     score_drops(inbox, whole)
-    copies.mkdir()
-    _run_at_each_step(inbox, outbox, COPY.format(outbox=str(outbox), copies=str(copies)), code=0)
+    folder.mkdir()
+    given = tokens(inbox, outbox, "--lease", 1000)  # Nobody renews it, which would be a change at any time.
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_parts(patch)
+        states = killed_states(folder, lambda: run_here("drops", *given), drops_changes.CHANGES)
     _require_same(outbox, whole)
-    states = sorted(copies.iterdir())
-    for state in states[len(states) // 6 :: len(states) // 3]:
+    for number in range(len(states) // 4, len(states), len(states) // 4):
         shutil.rmtree(outbox)
-        _run_at_each_step(inbox, outbox, KILL.format(step=int(state.name)), code=-signal.SIGKILL)
-        copy = shutil.copytree(state, tmp_path / f"copy of {state.name}")
-        assert _without_names_and_moments(outbox) == _without_names_and_moments(copy), state
+        kill_at(number, "drops", *given, setup=SMALL_PARTS, changes="drops_changes")
+        copy = shutil.copytree(states[number], tmp_path / f"copy of {number}") / "out"
+        assert _without_names_and_moments(outbox) == _without_names_and_moments(copy), states[number]
     seen: list[dict[str, bytes]] = []
     reused = set()
     for state in states:
-        assert published(state).items() <= published(whole).items()  # Whole files only.
-        content = _content(state)
+        assert not (state / "out").exists() or published(state / "out").items() <= published(whole).items()
+        content = _content(state / "out")
         if content not in seen:
             seen.append(content)
-            reused.add(score_drops(inbox, state)["rows_reused"])
-            _require_same(state, whole)
-    assert len(states) > 50
-    assert len(seen) > 25
+            reused.add(score_drops(inbox, state / "out")["rows_reused"])
+            _require_same(state / "out", whole)
+    kinds = {"fsync", "replace", "unlink", "rmtree", "mkdir", "rmdir", "transaction", "close"}
+    assert {state.name.partition(" ")[2] for state in states} == kinds
+    assert len(seen) > 20
     assert len(reused) > 2
-
-
-def _run_at_each_step(inbox: Path, outbox: Path, at_step: str, *, code: int) -> None:
-    given = tokens(inbox, outbox, "--lease", 1000)  # Nobody renews it, which would be a step at any time.
-    done = call("drops", *given, prelude=SMALL_PARTS + AT_EACH_STEP.format(at_step=at_step))
-    assert done.code == code, done.err
 
 
 def _start_together(inbox: Path, outbox: Path, number: int, prelude: str = "") -> list["subprocess.Popen[bytes]"]:
@@ -232,7 +198,7 @@ def test_finished_parts_are_not_trusted(
         part.unlink()
     elif trouble != "flags":
         part.write_bytes(data[:-1] if trouble == "cut" else data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
-    report = score_drops(large, outbox, keep="label" if trouble == "flags" else "")
+    report = score_drops(large, outbox, *(["--keep", "label"] if trouble == "flags" else []))
     assert (report["rows_reused"] == 0) == (trouble == "flags")
     assert report["rows_reused"] < 100
     if trouble != "flags":
@@ -336,4 +302,4 @@ def test_no_space_is_tried_again_and_then_left_to_the_next_run(few: Path, few_wh
     assert "Traceback" not in said
     assert ledger(outbox, "name", "state", "attempts", "exit_code")[0] == ("big.csv", "failed", 3, 75)
     assert len(published(outbox)) == len(published(few_whole))  # The others were scored all the same.
-    assert score_drops(inbox, outbox, keep="label")["scored"] == 1
+    assert score_drops(inbox, outbox, "--keep", "label")["scored"] == 1

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from jobs.drops.loop import Loop
 from model.runs.model_file import read_model
+from pipeline.execution.meter import Meter, Meters, silent
 from tests.datasets import make_csv, shared_run
 from tests.drops import inbox_scorer, ledger, no_note, published
 
@@ -36,7 +37,9 @@ def test_a_growing_file_waits_and_does_not_hold_up_the_run(tmp_path: Path, monke
 
 
 @contextmanager
-def _daemon(inbox: Path, outbox: Path, run: Path, said: list[str]) -> Iterator["Future[int]"]:
+def _daemon(
+    inbox: Path, outbox: Path, *, run: Path, said: list[str], meters: Meters = silent, look_seconds: float
+) -> Iterator["Future[int]"]:
     """A daemon in a thread of its own, stopped at the end; its future gives how many drops it scored."""
     stopped = threading.Event()
 
@@ -44,8 +47,8 @@ def _daemon(inbox: Path, outbox: Path, run: Path, said: list[str]) -> Iterator["
         said.append(event)
 
     def work() -> int:
-        with inbox_scorer(inbox, outbox, note=note) as scorer:
-            Loop(scorer, lambda: read_model(run), note, look_seconds=0.05).run_until(stopped)
+        with inbox_scorer(inbox, outbox, meters=meters, note=note) as scorer:
+            Loop(scorer, lambda: read_model(run), note, look_seconds=look_seconds).run_until(stopped)
             return scorer.report.scored
 
     with ThreadPoolExecutor(1) as executor:
@@ -67,7 +70,7 @@ def test_a_daemon_outlives_trouble_and_takes_up_a_new_model(tmp_path: Path) -> N
     inbox.mkdir()
     shutil.copytree(shared_run(), run)
     said: list[str] = []
-    with _daemon(inbox, outbox, run, said) as daemon:
+    with _daemon(inbox, outbox, run=run, said=said, look_seconds=0.05) as daemon:
         (run / "model.json").rename(run / "away.json")
         _wait_for(daemon, lambda: any("model.json is missing" in line for line in said))
         make_csv(inbox / "a.csv", 30)
@@ -82,3 +85,18 @@ def test_a_daemon_outlives_trouble_and_takes_up_a_new_model(tmp_path: Path) -> N
     assert daemon.result() == 1
     assert "the model has changed" in said
     assert ledger(outbox, "name", "model") == [("a.csv", read_model(run).fingerprint)]
+
+
+def test_what_comes_while_a_daemon_begins_is_not_left_until_something_else_comes(tmp_path: Path) -> None:
+    inbox, outbox = tmp_path / "in", tmp_path / "out"
+    inbox.mkdir()
+    make_csv(inbox / "a.csv", 10)
+
+    def meters(title: str, total: float) -> AbstractContextManager[Meter]:
+        if title == "a.csv":
+            make_csv(inbox / "b.csv", 10, seed=1)
+        return silent(title, total)
+
+    with _daemon(inbox, outbox, run=shared_run(), said=[], meters=meters, look_seconds=1e6) as daemon:
+        _wait_for(daemon, lambda: len(published(outbox)) == 2)
+    assert daemon.result() == 2
