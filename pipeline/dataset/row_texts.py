@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.dataset.manifest import ShardEntry
+from pipeline.dataset.shards import REMEDY, ROWS_SCHEMA
+from pipeline.storage.parquet import open_parquet
 
 Rows = npt.NDArray[np.int64]
 
@@ -34,7 +35,7 @@ def read_rows(folder: Path, shards: Sequence[ShardEntry], rows_N: Rows, columns:
 
 
 def _read_shard(path: Path, rows_N: Rows, columns: Sequence[str]) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path, ROWS_SCHEMA, REMEDY) as file:
         first = 0
         for group in range(file.num_row_groups):
             end = first + file.metadata.row_group(group).num_rows
@@ -49,7 +50,7 @@ def text_bytes(folder: Path, shards: Sequence[ShardEntry]) -> int:
     """Bytes of all texts, roughly, from the files' footers alone."""
     total = 0
     for shard in shards:
-        with pq.ParquetFile(folder / shard.rows) as file:
+        with open_parquet(folder / shard.rows, ROWS_SCHEMA, REMEDY) as file:
             column = file.schema_arrow.names.index("text")
             groups = range(file.num_row_groups)
             total += sum(file.metadata.row_group(group).column(column).total_uncompressed_size for group in groups)

@@ -25,6 +25,9 @@ ROWS_SCHEMA = pa.schema(
 
 LabelIds = npt.NDArray[np.uint16]
 
+REMEDY = "encode the CSVs again"
+"""What to do where a file of a shard is damaged."""
+
 
 def verify_shards(folder: Path, manifest: Manifest, *, sizes_only: bool = False) -> None:
     """Compare every file of a dataset with its size and checksum.
@@ -56,18 +59,18 @@ def verify_shards(folder: Path, manifest: Manifest, *, sizes_only: bool = False)
 
 
 def _corrupt(path: Path, expected: str, got: str) -> InputError:
-    return InputError(f"{path}: the shard is corrupt, expected {expected}, got {got}; encode the CSVs again", path=path)
+    return InputError(f"{path}: the shard is corrupt, expected {expected}, got {got}; {REMEDY}", path=path)
 
 
 def open_codes(folder: Path, shard: ShardEntry) -> Codes:
     """Map a shard's codes, uint8 [N, L]; read-only, valid as long as it is referenced."""
-    codes_NL: Codes = map_npy(folder / shard.codes, np.uint8, 2, "encode the CSVs again")
+    codes_NL: Codes = map_npy(folder / shard.codes, np.uint8, 2, REMEDY)
     return codes_NL
 
 
 def open_labels(folder: Path, shard: ShardEntry) -> LabelIds:
     """Map a shard's label ids, uint16 [N]; read-only, valid as long as it is referenced."""
-    label_ids: LabelIds = map_npy(folder / shard.labels, np.uint16, 1, "encode the CSVs again")
+    label_ids: LabelIds = map_npy(folder / shard.labels, np.uint16, 1, REMEDY)
     return label_ids
 
 

@@ -5,8 +5,8 @@ Rows are buffered into row groups that end after a fixed number of rows or of pa
 
 import base64
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from pipeline.storage.json_file import reading
 
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 64 << 20
@@ -138,3 +140,28 @@ class ParquetSink:
         self._writer.is_open = False  # Or its finalizer would try to finish the file, and complain on standard error.
         with suppress(OSError):
             self._file.close()
+
+
+@contextmanager
+def open_parquet(path: Path, schema: pa.Schema, remedy: str) -> Iterator[pq.ParquetFile]:
+    """Read a Parquet file, errors of reading it within this context included.
+
+    Args:
+        path: The file.
+        schema: What it must have, its metadata apart.
+        remedy: What to do where it is damaged.
+
+    Raises:
+        InputError: It is damaged, or of another schema.
+        CharmillError: It cannot be read.
+    """
+    with reading(path, remedy):
+        try:
+            with pq.ParquetFile(path) as file:
+                if not file.schema_arrow.equals(schema):
+                    raise ValueError(f"its columns are {', '.join(file.schema_arrow.names)}, or of other types")
+                yield file
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise ValueError(" ".join(str(error).split())) from error  # What Arrow says of a damaged file.

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.errors import InputError, UsageError
 from pipeline.storage import parquet
-from pipeline.storage.parquet import ParquetSink
+from pipeline.storage.parquet import ParquetSink, open_parquet
 from tests.strategies import FEW
 
 SCHEMA = pa.schema([("number", pa.int64()), ("text", pa.large_string()), ("raw", pa.binary())])
@@ -92,3 +93,40 @@ def test_an_abandoned_file_is_no_parquet(tmp_path: Path) -> None:
     sink.abandon()
     with pytest.raises(pa.ArrowInvalid):
         pq.read_table(tmp_path / "a.parquet")
+
+
+def _read(path: Path) -> pa.Table:
+    with open_parquet(path, SCHEMA, "make it again") as file:
+        return file.read()
+
+
+def test_a_file_of_the_schema_is_read(tmp_path: Path) -> None:
+    rows = table([3, 0, 9])
+    written(tmp_path / "a.parquet", iter([rows]))
+    assert _read(tmp_path / "a.parquet") == rows
+
+
+def test_damage_anywhere_is_told_or_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    data = written(path, iter([table([40, 0, 90])]))
+    refused = 0
+    for position in range(0, len(data), 3):
+        path.write_bytes(data[:position] + bytes([data[position] ^ 0x55]) + data[position + 1 :])
+        try:
+            _read(path)
+        except InputError as error:
+            assert "it is damaged" in str(error)  # noqa: PT017
+            refused += 1
+    assert refused > 50
+    for size in range(0, len(data), 7):
+        path.write_bytes(data[:size])
+        with pytest.raises(InputError, match=r"a\.parquet: it is damaged \(.*\); make it again$"):
+            _read(path)
+
+
+def test_another_schema_is_damage_and_a_missing_file_is_not(tmp_path: Path) -> None:
+    pq.write_table(table([1]).drop_columns(["raw"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="its columns are number, text, or of other types"):
+        _read(tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="there is no such file"):
+        _read(tmp_path / "none.parquet")
