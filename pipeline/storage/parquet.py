@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from pipeline.storage.json_file import reading
 
-ROW_GROUP_ROWS = 65_536
-ROW_GROUP_BYTES = 64 << 20
+GROUP_ROWS = 65_536
+GROUP_BYTES = 64 << 20
 
 
 def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -60,6 +60,8 @@ class ParquetSink:
         path: Where to write; must not be read before `close` has returned.
         schema: Of every table that will be written.
         compression: ``zstd``, or ``none`` for what is made and read again on the same machine: compressing takes longer than all the rest.
+        group_rows: A row group ends with so many rows.
+        group_bytes: Or with so many bytes of strings, if they come first.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class ParquetSink:
         schema: pa.Schema,
         *,
         compression: Literal["zstd", "none"] = "zstd",
+        group_rows: int = GROUP_ROWS,
+        group_bytes: int = GROUP_BYTES,
     ) -> None:
         self._file = path.open("wb")
         # Binary and large_string columns hold what is different in each row and may be long: a dictionary and the least and greatest value
@@ -83,6 +87,8 @@ class ParquetSink:
             column_encoding={field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_int64(field.type)},
         )
         self._schema = schema
+        self._group_rows = group_rows
+        self._group_bytes = group_bytes
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._pending_bytes = 0
@@ -92,19 +98,19 @@ class ParquetSink:
         if not len(table):
             return
         num_bytes = _table_bytes(table)
-        if self._pending_rows + len(table) <= ROW_GROUP_ROWS and self._pending_bytes + num_bytes < ROW_GROUP_BYTES:
+        if self._pending_rows + len(table) <= self._group_rows and self._pending_bytes + num_bytes < self._group_bytes:
             self._hold(table, num_bytes)
             return
         row_bytes = np.cumsum(_row_bytes(table))
         start = 0
         while start < len(table):
-            if self._pending_rows >= ROW_GROUP_ROWS:
+            if self._pending_rows >= self._group_rows:
                 self._flush()
             before = int(row_bytes[start - 1]) if start else 0
-            by_bytes = int(np.searchsorted(row_bytes, before + ROW_GROUP_BYTES - self._pending_bytes)) + 1
-            stop = min(len(table), start + ROW_GROUP_ROWS - self._pending_rows, max(by_bytes, start + 1))
+            by_bytes = int(np.searchsorted(row_bytes, before + self._group_bytes - self._pending_bytes)) + 1
+            stop = min(len(table), start + self._group_rows - self._pending_rows, max(by_bytes, start + 1))
             self._hold(table.slice(start, stop - start), int(row_bytes[stop - 1]) - before)
-            if self._pending_bytes >= ROW_GROUP_BYTES:
+            if self._pending_bytes >= self._group_bytes:
                 self._flush()  # Many bytes do not wait.
             start = stop
 

@@ -11,17 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError, UsageError
-from pipeline.storage import parquet
 from pipeline.storage.parquet import ParquetSink, open_parquet
 from tests.strategies import FEW
 
 SCHEMA = pa.schema([("number", pa.int64()), ("text", pa.large_string()), ("raw", pa.binary())])
-
-
-@pytest.fixture(autouse=True)
-def _small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 7)
-    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 100)
 
 
 def table(lengths: list[int]) -> pa.Table:
@@ -32,7 +25,7 @@ def table(lengths: list[int]) -> pa.Table:
 
 
 def written(path: Path, pieces: Iterator[pa.Table]) -> bytes:
-    sink = ParquetSink(path, SCHEMA)
+    sink = ParquetSink(path, SCHEMA, group_rows=7, group_bytes=100)
     for piece in pieces:
         sink.write(piece)
     sink.close({"charmill": "é"})
