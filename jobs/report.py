@@ -106,5 +106,10 @@ def render(report: dict[str, Any]) -> str:
     return table(rows | {"seconds": report["seconds"], "files": report["outputs"]})
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("report", ReportConfig, run, render)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from jobs.cli.command import run_command
+from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig
 from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING, TRAINING
 from jobs.cli.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
@@ -114,6 +115,7 @@ _NO_CHOICES = frozenset(
 """Fields that do not change the weights or are not flags themselves; any other must be a field of `TrainConfig`."""
 
 
+@says_what_compiles
 def run(config: TrainJobConfig) -> dict[str, Any]:
     """Train a run, and report.
 
@@ -148,5 +150,10 @@ def _require_packages() -> None:
         )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("train", TrainJobConfig, run, render)
+
+
+if __name__ == "__main__":
+    main()
