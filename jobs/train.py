@@ -122,7 +122,7 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     Raises:
         CharmillError: No model was published; there may be a checkpoint to go on from.
     """
-    _require_packages()
+    _require_packages(config.baseline)
     from jobs.cli.console import metered
     from model.training.run import train
 
@@ -142,12 +142,14 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     }
 
 
-def _require_packages() -> None:
-    missing = [name for name in ("torch", "einops", "jinja2", "matplotlib") if find_spec(name) is None]
+def _require_packages(baseline: str) -> None:
+    missing = [name for name in ("torch", "einops", "jinja2", "matplotlib", "scipy") if find_spec(name) is None]
     if missing:
         raise MissingError(
             f"training needs {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
         )
+    if baseline == "tfidf" and find_spec("sklearn") is None:
+        raise MissingError("the baseline needs scikit-learn: pip install scikit-learn, or train with --baseline none")
 
 
 def main() -> None:

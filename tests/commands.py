@@ -38,7 +38,7 @@ importlib.util.find_spec = lambda name, *a: None if name in HIDDEN else _find(na
 """
 
 
-HIDE_TORCH = hide("torch", "einops", "jinja2", "matplotlib")
+HIDE_TORCH = hide("torch", "einops", "jinja2", "matplotlib", "scipy", "sklearn")
 """A prelude for a process without what training needs."""
 
 _EACH = """

@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_refused(
 def test_without_a_package_it_says_what_to_install(package: str, runs: list[Path], tmp_path: Path) -> None:
     done = call("report", runs[0], "--out", tmp_path / "out.html", prelude=hide(package))
     assert done.code == 69
-    assert re.search(rf"reports need {package}: pip install .*\[train\]", done.error)
+    assert re.search(rf"reports need {package}: pip install .*\[report\]", done.error)
     assert not (tmp_path / "out.html").exists()
 
 
@@ -108,6 +108,6 @@ def test_it_needs_no_home(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_it_needs_no_torch(runs: list[Path], tmp_path: Path) -> None:
-    prelude = hide("torch", "einops")
+    prelude = hide("torch", "einops", "scipy", "sklearn")
     done = call("report", *runs, "--out", tmp_path / "out.html", prelude=prelude)
     assert (done.code, done.said) == (0, []), done.err
