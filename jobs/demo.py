@@ -139,5 +139,10 @@ def render(report: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("demo", DemoConfig, run, render, reads=True)
+
+
+if __name__ == "__main__":
+    main()

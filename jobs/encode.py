@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from jobs.cli.command import run_command
+from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig, CsvPaths
 from jobs.cli.help import INPUT, OUTPUT, RARE
 from jobs.cli.reading_flags import ReadingConfig
@@ -83,6 +84,7 @@ class EncodeConfig:
         )
 
 
+@says_what_compiles
 def run(config: EncodeConfig) -> dict[str, Any]:
     """Encode CSVs, and report.
 
@@ -145,5 +147,10 @@ def render(report: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("encode", EncodeConfig, run, render, reads=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from jobs.cli.command import run_command
+from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig
 from jobs.cli.help import INPUT, OUTPUT
 from pipeline.errors import MissingError
@@ -30,6 +31,7 @@ class ExportConfig:
     common: CommonConfig = field(default_factory=CommonConfig)
 
 
+@says_what_compiles
 def run(config: ExportConfig) -> dict[str, Any]:
     """Export.
 
@@ -88,5 +90,10 @@ def render(report: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("export", ExportConfig, run, render)
+
+
+if __name__ == "__main__":
+    main()

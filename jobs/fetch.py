@@ -194,5 +194,10 @@ def render(report: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("fetch", FetchConfig, run, render)
+
+
+if __name__ == "__main__":
+    main()

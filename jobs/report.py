@@ -43,7 +43,7 @@ def run(config: ReportConfig) -> dict[str, Any]:
     missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
     if missing:
         raise MissingError(
-            f"reports need {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
+            f"reports need {', '.join(missing)}: pip install '.[report]' in charmill's checkout; encoding and scoring do without"
         )
     from dataclasses import replace
 
@@ -106,5 +106,10 @@ def render(report: dict[str, Any]) -> str:
     return table(rows | {"seconds": report["seconds"], "files": report["outputs"]})
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("report", ReportConfig, run, render)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from jobs.cli.command import run_command
+from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig, CsvPaths, RunFolder
 from jobs.cli.help import OUTPUT, RARE
 from jobs.cli.reading_flags import ReadingConfig
@@ -37,6 +38,7 @@ class ScoreConfig:
     common: CommonConfig = field(default_factory=CommonConfig)
 
 
+@says_what_compiles
 def run(config: ScoreConfig) -> dict[str, Any]:
     """Score CSVs, and report.
 
@@ -101,5 +103,10 @@ def render(report: dict[str, Any]) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command."""
     run_command("score", ScoreConfig, run, render, reads=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from jobs.cli.command import run_command
+from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig
 from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING, TRAINING
 from jobs.cli.training_flags import OptimizerFlags, RegularisationFlags, ScheduleFlags, recipe_flag
@@ -114,13 +115,14 @@ _NO_CHOICES = frozenset(
 """Fields that do not change the weights or are not flags themselves; any other must be a field of `TrainConfig`."""
 
 
+@says_what_compiles
 def run(config: TrainJobConfig) -> dict[str, Any]:
     """Train a run, and report.
 
     Raises:
         CharmillError: No model was published; there may be a checkpoint to go on from.
     """
-    _require_packages()
+    _require_packages(config.baseline)
     from jobs.cli.console import metered
     from model.training.run import train
 
@@ -140,13 +142,20 @@ def run(config: TrainJobConfig) -> dict[str, Any]:
     }
 
 
-def _require_packages() -> None:
-    missing = [name for name in ("torch", "einops", "jinja2", "matplotlib") if find_spec(name) is None]
+def _require_packages(baseline: str) -> None:
+    missing = [name for name in ("torch", "einops", "jinja2", "matplotlib", "scipy") if find_spec(name) is None]
     if missing:
         raise MissingError(
             f"training needs {', '.join(missing)}: pip install '.[train]' in charmill's checkout; encoding and scoring do without"
         )
+    if baseline == "tfidf" and find_spec("sklearn") is None:
+        raise MissingError("the baseline needs scikit-learn: pip install scikit-learn, or train with --baseline none")
+
+
+def main() -> None:
+    """Run the command."""
+    run_command("train", TrainJobConfig, run, render)
 
 
 if __name__ == "__main__":
-    run_command("train", TrainJobConfig, run, render)
+    main()

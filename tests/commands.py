@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,33 +16,29 @@ from unittest import mock
 
 import pytest
 
+from jobs.__main__ import JOBS
 from jobs.cli.command import run_command
 from jobs.cli.parse import parse
 
 ROOT = Path(__file__).parent.parent
 
-_CONFIGS = {
-    "encode": "EncodeConfig",
-    "train": "TrainJobConfig",
-    "score": "ScoreConfig",
-    "drops": "DropsJobConfig",
-    "export": "ExportConfig",
-    "report": "ReportConfig",
-    "bench": "BenchConfig",
-    "fetch": "FetchConfig",
-}
 
-HIDE_TORCH = """
+def hide(*packages: str) -> str:
+    """A prelude for a process in which packages are not installed."""
+    return f"""
 import importlib.util
-HIDDEN = {'torch', 'einops', 'jinja2', 'matplotlib'}
+HIDDEN = {set(packages)!r}
 class Hidden:
     def find_spec(self, name, path=None, target=None):
         if name.partition('.')[0] in HIDDEN:
-            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
 sys.meta_path.insert(0, Hidden())
 _find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *a: None if name in HIDDEN else _find(name, *a)
 """
+
+
+HIDE_TORCH = hide("torch", "einops", "jinja2", "matplotlib", "scipy", "sklearn")
 """A prelude for a process without what training needs."""
 
 _EACH = """
@@ -86,31 +83,29 @@ class Done:
         return line
 
 
-def _module(job: str) -> str:
-    package = ROOT / "jobs" / job
-    inside = ".command" if (package / "command.py").exists() else ".__main__" if package.is_dir() else ""
-    return f"jobs.{job}{inside}"
+def _job(job: str) -> tuple[Any, type[Any]]:
+    module_name, config_name, _ = JOBS[job]
+    module = importlib.import_module(module_name)
+    return module, getattr(module, config_name)
 
 
 def run_here(job: str, *tokens: object) -> dict[str, Any]:
     """Run a job in this process and give its report; what it raises is raised, and what it says is said."""
-    module = importlib.import_module(_module(job))
-    config = parse(job, getattr(module, _CONFIGS[job]), [str(token) for token in tokens])
+    module, config_type = _job(job)
+    config = parse(job, config_type, [str(token) for token in tokens])
     report: dict[str, Any] = module.run(config)
     return report
 
 
 def call_here(capsys: pytest.CaptureFixture[str], job: str, *tokens: object) -> Done:
     """Run a job in this process as a command."""
-    module = importlib.import_module(_module(job))
+    module, config_type = _job(job)
     handler = signal.getsignal(signal.SIGTERM)
     capsys.readouterr()
     code = 0
     with mock.patch.dict(os.environ):
         try:
-            run_command(
-                job, getattr(module, _CONFIGS[job]), module.run, module.render, [str(token) for token in tokens]
-            )
+            run_command(job, config_type, module.run, module.render, [str(token) for token in tokens])
         except SystemExit as stop:
             code = int(stop.code or 0)
         finally:
@@ -158,9 +153,28 @@ def call(
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def call_charmill(*tokens: object, folder: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
+    """Run the console script as an installation has it: a file in a folder of its own, which is what Python puts first on its path."""
+    module, _, function = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"][
+        "charmill"
+    ].partition(":")
+    script = folder / "charmill"
+    lines = [
+        f"#!{sys.executable} -Werror",
+        f"from {module} import {function}",
+        "if __name__ == '__main__':",
+        f"    {function}()",
+        "",
+    ]
+    script.write_text("\n".join(lines))
+    script.chmod(0o755)
+    done = subprocess.run([script, *map(str, tokens)], capture_output=True, cwd=cwd, env=environment(env), check=False)
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 def call_each(*commands: Sequence[object], prelude: str = "", env: Mapping[str, str] | None = None) -> list[Done]:
     """Run several jobs one after another in one process of their own; a command begins with the job's name."""
-    given = [[_module(str(job)), _CONFIGS[str(job)], job, *tokens] for job, *tokens in commands]
+    given = [[*JOBS[str(job)][:2], job, *tokens] for job, *tokens in commands]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"import sys\n{prelude}\n{_EACH}"],
         input=json.dumps(given, default=str),

@@ -1,7 +1,6 @@
 """``python -m jobs.bench``."""
 
-from jobs.bench.command import BenchConfig, render, run
-from jobs.cli.command import run_command
+from jobs.bench.command import main
 
 if __name__ == "__main__":
-    run_command("bench", BenchConfig, run, render, reads=True)
+    main()

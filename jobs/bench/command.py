@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from jobs.bench.setup import PEERS, Setup
+from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
 from jobs.cli.help import INPUT, RUNNING
 from pipeline.errors import UsageError
@@ -177,3 +178,8 @@ def render(report: dict[str, Any]) -> str:
     from jobs.bench.table import render as render_tables
 
     return render_tables(report)
+
+
+def main() -> None:
+    """Run the command."""
+    run_command("bench", BenchConfig, run, render, reads=True)

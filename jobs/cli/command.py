@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from jobs.cli.flags import CommonConfig
+import jobs.cli.shadows  # noqa: F401  # Before any package that may be shadowed.
+from jobs.cli.flags import ThreadsConfig
 from jobs.cli.parse import ENV_PREFIX, C, Config, parse
 from jobs.cli.process import prepare_libraries, prepare_process, until_unread
 from pipeline.errors import EXIT_INTERRUPTED, CharmillError, TemporaryError, from_os_error
@@ -19,7 +20,7 @@ from pipeline.errors import EXIT_INTERRUPTED, CharmillError, TemporaryError, fro
 def run_command(
     name: str,
     config_type: type[C],
-    run: Callable[[C], dict[str, Any]],
+    run: Callable[[C], dict[str, Any] | None],
     render: Callable[[dict[str, Any]], str],
     tokens: list[str] | None = None,
     *,
@@ -30,7 +31,7 @@ def run_command(
     Args:
         name: As in ``python -m jobs.NAME``, or ``NAME COMMAND``.
         config_type: The job's config; its docstring is the command's help.
-        run: Config in, report out.
+        run: Config in, report out; None where standard output has the result already.
         render: Report in, the text a person reads out.
         tokens: The command line; by default the process's own.
         reads: The job reads inputs, which may be pipes; Ctrl-C ends it while it waits for one.
@@ -41,10 +42,12 @@ def run_command(
         config = parse(name, config_type, given)
         if config is None:
             return
-        if isinstance(config.common, CommonConfig):
+        if isinstance(config.common, ThreadsConfig):
             prepare_libraries(config.common.num_threads, reads=reads)
         try:
-            _print(run(config), config, render)
+            report = run(config)
+            if report is not None:
+                _print(report, config, render)
         except CharmillError as error:
             if error.report is not None:
                 _print(dict(error.report), config, render)

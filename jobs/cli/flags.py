@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -34,13 +34,11 @@ class ShownConfig:
 @Parameter(name="*")
 @RUNNING
 @dataclass(frozen=True, kw_only=True)
-class CommonConfig(ShownConfig):
+class ThreadsConfig(ShownConfig):
     """Flags that every job takes: those, and what it works with."""
 
     threads: int = 0
     "Threads to use; 0 for all cores."
-    overwrite: Annotated[bool, OUTPUT] = False
-    "Replace an output that is there already."
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -52,18 +50,34 @@ class CommonConfig(ShownConfig):
         return available_threads(self.threads)
 
 
-def _from_token(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
+@Parameter(name="*")
+@RUNNING
+@dataclass(frozen=True, kw_only=True)
+class CommonConfig(ThreadsConfig):
+    """Flags of every job that writes files."""
+
+    overwrite: Annotated[bool, OUTPUT] = False
+    "Replace an output that is there already."
+
+
+def with_hyphen(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
+    """Words as they were typed, a lone hyphen as well; a converter for cyclopts."""
     return tuple("-" if token.value == STDIN_TOKEN else token.value for token in tokens)
 
 
+if TYPE_CHECKING:
+    _Path = str
+else:
+    _Path = Path  # So that shells complete the names of files; the values are strings.
+
 CsvPaths = Annotated[
-    tuple[str, ...],
+    tuple[_Path, ...],
     INPUT,
     Parameter(
         name="FILE",
         help="CSV files or glob patterns, plain, .gz or .zst; - is standard input.",
         negative=(),
-        converter=_from_token,
+        converter=with_hyphen,
     ),
 ]
 

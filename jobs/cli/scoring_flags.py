@@ -19,9 +19,24 @@ if TYPE_CHECKING:
 
 
 @Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """What computes."""
+
+    engine: Annotated[Literal["auto", "folded", "torch"], RARE] = "auto"
+    "folded needs no torch and runs on the CPU; torch runs the network itself; auto is torch where there is a GPU for it, else folded."
+    device: Annotated[Literal["auto", "cpu", "cuda"], RARE] = "auto"
+    "Where the torch engine runs."
+
+    def __post_init__(self) -> None:
+        if self.engine == "folded" and self.device == "cuda":
+            raise UsageError("--device cuda goes with --engine torch; the folded engine runs on the CPU")
+
+
+@Parameter(name="*")
 @OUTPUT
 @dataclass(frozen=True, kw_only=True)
-class ScoringConfig:
+class ScoringConfig(EngineConfig):
     """What scores contain, and what computes them."""
 
     label: Annotated[str, INPUT, Parameter(alias="-l", metavar="COLUMN")] = ""
@@ -32,14 +47,6 @@ class ScoringConfig:
     "Add a column with the probabilities of all classes, in the order of the run's labels."
     min_confidence: Annotated[float | None, Parameter(metavar="SHARE")] = None
     "Add a column abstained, true where the confidence is below this."
-    engine: Annotated[Literal["auto", "folded", "torch"], RARE] = "auto"
-    "folded needs no torch and runs on the CPU; torch runs the network itself; auto is torch where there is a GPU for it, else folded."
-    device: Annotated[Literal["auto", "cpu", "cuda"], RARE] = "auto"
-    "Where the torch engine runs."
-
-    def __post_init__(self) -> None:
-        if self.engine == "folded" and self.device == "cuda":
-            raise UsageError("--device cuda goes with --engine torch; the folded engine runs on the CPU")
 
     def options(self, reading: ReadingConfig) -> "ScoreOptions":
         """What the scorer needs to know.

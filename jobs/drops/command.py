@@ -1,6 +1,7 @@
 """The flags of ``python -m jobs.drops``, the run that they ask for, and the table that tells of it."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from jobs.cli.command import run_command
+from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig, RunFolder
 from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
+from jobs.drops import status
 from pipeline.errors import CharmillError, InputError, TemporaryError, UsageError
 
 if TYPE_CHECKING:
@@ -103,6 +107,7 @@ class _Stopped(threading.Event):
         raise KeyboardInterrupt
 
 
+@says_what_compiles
 def run(config: DropsJobConfig) -> dict[str, Any]:
     """Score what is in the inbox, and with --watch what comes into it.
 
@@ -195,3 +200,11 @@ def render(report: dict[str, Any]) -> str:
             "files": report["outputs"],
         }
     )
+
+
+def main() -> None:
+    """Run the command, or ``status``."""
+    if sys.argv[1:2] == ["status"]:
+        run_command("drops status", status.StatusConfig, status.run, status.render, sys.argv[2:])
+    else:
+        run_command("drops", DropsJobConfig, run, render, reads=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.dataset.manifest import SplitEntry
 from pipeline.dataset.shards import ROWS_SCHEMA, LabelIds
-from pipeline.errors import InputError
+from pipeline.errors import InputError, MissingError
 from pipeline.storage.npy import NpyWriter
 from pipeline.text.alphabet import Codes, Profile
 from pipeline.text.encoder import hash_texts
@@ -116,12 +117,19 @@ class RandomSplitter:
         train: Takes the training rows.
         valid: Takes the held-out rows.
         folder: Where to spool; the caller removes it.
+
+    Raises:
+        MissingError: scikit-learn is not installed.
         profile: Of the codes.
     """
 
     def __init__(
         self, split: SplitEntry, train: ShardWriter, valid: ShardWriter, folder: Path, profile: Profile
     ) -> None:
+        if find_spec("sklearn") is None:
+            raise MissingError(
+                "--split random needs scikit-learn: pip install scikit-learn, or leave it out for --split hash"
+            )
         self.arrange = arrange_as_read
         self._split = split
         self._writers = (train, valid)

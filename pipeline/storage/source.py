@@ -99,7 +99,9 @@ class Source:
             InputError: The compressed data is damaged or cut off.
         """
         try:
-            stored: Any = _stdin() if self.path == STDIN else open_stored(self.path, follow_links=self._follow_links)
+            stored: Any = (
+                open_stdin() if self.path == STDIN else open_stored(self.path, follow_links=self._follow_links)
+            )
         except OSError as error:
             raise from_os_error(error, "read", self.path) from error
         try:
@@ -115,7 +117,7 @@ class Source:
                 stored.close()
 
 
-def _stdin() -> Any:
+def open_stdin() -> Any:
     """Standard input, unbuffered: a thread that waits in a buffered read holds a lock that the interpreter wants when it ends."""
     if sys.stdin is None:
         raise UsageError("standard input is closed; name a file, or pipe one in")

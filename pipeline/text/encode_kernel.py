@@ -132,8 +132,11 @@ def encode_bytes(data: Bytes, offsets: Offsets, fill: int, codes_NL: Bytes) -> N
     for row in range(codes_NL.shape[0]):
         start = offsets[row]
         filled = min(length, offsets[row + 1] - start)
-        codes_NL[row, :filled] = data[start : start + filled]
-        codes_NL[row, filled:] = fill
+        codes_NL[row] = fill
+        for index in range(
+            filled
+        ):  # A slice of the one as a slice of the other is no faster, and takes two seconds to compile.
+            codes_NL[row, index] = data[start + index]
 
 
 @njit(nogil=True, cache=True)

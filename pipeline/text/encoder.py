@@ -27,7 +27,10 @@ def _buffers(text: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
     if not len(text):
         return _NO_BYTES, _NO_OFFSETS
     positions = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-    return np.frombuffer(data, np.uint8) if data is not None else _NO_BYTES, positions
+    characters = np.frombuffer(data, np.uint8) if data is not None else _NO_BYTES
+    for view in (positions, characters):
+        view.flags.writeable = False  # Some of Arrow's buffers may be written.
+    return characters, positions
 
 
 def hash_texts(text: pa.LargeStringArray, seed: int) -> Hashes:

@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 
 from model.reports.run_report import render_report
-from tests.commands import call, call_here, files_in
+from tests.commands import call, call_here, files_in, hide
 from tests.datasets import shared_run
 from tests.records import make_record, write_run
 
 Capsys = pytest.CaptureFixture[str]
-HIDE = """
-import importlib.util
-_find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == '{}' else _find(name, *a)
-"""
 
 
 @pytest.fixture
@@ -100,9 +95,9 @@ def test_what_cannot_be_compared_is_refused(
 
 @pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
 def test_without_a_package_it_says_what_to_install(package: str, runs: list[Path], tmp_path: Path) -> None:
-    done = call("report", runs[0], "--out", tmp_path / "out.html", prelude=HIDE.format(package))
+    done = call("report", runs[0], "--out", tmp_path / "out.html", prelude=hide(package))
     assert done.code == 69
-    assert re.search(rf"reports need {package}: pip install .*\[train\]", done.error)
+    assert re.search(rf"reports need {package}: pip install .*\[report\]", done.error)
     assert not (tmp_path / "out.html").exists()
 
 
@@ -113,6 +108,6 @@ def test_it_needs_no_home(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_it_needs_no_torch(runs: list[Path], tmp_path: Path) -> None:
-    prelude = "import sys\nsys.modules['torch'] = sys.modules['einops'] = None"
+    prelude = hide("torch", "einops", "scipy", "sklearn")
     done = call("report", *runs, "--out", tmp_path / "out.html", prelude=prelude)
     assert (done.code, done.said) == (0, []), done.err

@@ -15,7 +15,7 @@ from jobs.train import TrainJobConfig
 from model.architectures.registry import CONFIGS
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.shards import open_labels
-from tests.commands import call, call_here, files_in
+from tests.commands import call, call_here, files_in, hide
 from tests.datasets import LABELS, make_dataset, shared_dataset, shrink_ngram, titles, write_csv
 
 Capsys = pytest.CaptureFixture[str]
@@ -276,6 +276,16 @@ def test_as_a_process_it_says_nothing_but_logs_and_without_a_baseline_imports_no
     assert done.report["arch"] == "charcnn"
     assert not done.said
     assert re.search(r"^[\d:]+ layer  linear_2 +Linear +3 +195$", done.err, re.MULTILINE)
+
+
+def test_without_scikit_learn_it_trains_but_has_no_baseline(tmp_path: Path) -> None:
+    out, prelude = tmp_path / "run", hide("sklearn")
+    done = call("train", shared_dataset(), "--out", out, "--epochs", 1, prelude=prelude)
+    assert done.code == 69
+    assert "the baseline needs scikit-learn: pip install scikit-learn, or train with --baseline none" in done.error
+    assert not out.exists()
+    done = call("train", shared_dataset(), "--out", out, "--epochs", 1, "--baseline", "none", prelude=prelude)
+    assert (done.code, done.said) == (0, []), done.err
 
 
 def test_options_reach_the_network_and_the_files(tmp_path: Path, capsys: Capsys) -> None:

@@ -204,16 +204,21 @@ def test_a_report_comes_out_as_text_as_json_and_of_a_failure_too(capsys: Capsys)
 
 def test_without_torch_all_but_training_works(csv: Path, tmp_path: Path) -> None:
     score = ["score", csv, "--run", shared_run(), "--text", "title", "--json"]
-    train, encode, auto, folded, torch = call_each(
+    train, encode, split, auto, folded, torch, predict = call_each(
         ["train", shared_dataset(), "--out", tmp_path / "run"],
         ["encode", csv, "--out", tmp_path / "out", "--text", "title", "--json"],
+        ["encode", csv, "--out", tmp_path / "random", "--text", "title", "--split", "random"],
         *([*score, "--out", tmp_path / engine, "--engine", engine] for engine in ("auto", "folded", "torch")),
+        ["predict", "otter and newt", "--run", shared_run(), "--json"],
         prelude=HIDE_TORCH,
     )
     assert train.code == 69
-    assert re.search(r"training needs torch, einops, jinja2, matplotlib: pip install .*\[train\]", train.error)
+    assert re.search(r"training needs torch, einops, jinja2, matplotlib, scipy: pip install .*\[train\]", train.error)
     assert not (tmp_path / "run").exists()
-    for done in (encode, auto, folded):
+    assert split.code == 69
+    assert "--split random needs scikit-learn: pip install scikit-learn, or" in split.error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["auto", "folded", "in.csv", "out"]
+    for done in (encode, auto, folded, predict):
         assert (done.code, done.said) == (0, []), done.err
     assert auto.report["engine"] == folded.report["engine"] == "folded on cpu"
     assert torch.code == 69

@@ -3,37 +3,20 @@
 import io
 import re
 import shlex
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from jobs.bench.command import BenchConfig
-from jobs.cli.help import examples
+from jobs.__main__ import JOBS
+from jobs.cli.help import examples, program
 from jobs.cli.parse import make_app, parse
-from jobs.demo import DemoConfig
-from jobs.drops.command import DropsJobConfig
-from jobs.drops.status import StatusConfig
-from jobs.encode import EncodeConfig
-from jobs.export import ExportConfig
-from jobs.fetch import FetchConfig
-from jobs.report import ReportConfig
-from jobs.score import ScoreConfig
-from jobs.train import TrainJobConfig
 
 MOST_LINES = 50
 """Of `--help` at 100 columns: about one screen. A flag that makes it more is rarely needed, or its help can be shorter."""
 
 CONFIGS: dict[str, type[Any]] = {
-    "bench": BenchConfig,
-    "demo": DemoConfig,
-    "drops": DropsJobConfig,
-    "drops status": StatusConfig,
-    "encode": EncodeConfig,
-    "export": ExportConfig,
-    "fetch": FetchConfig,
-    "report": ReportConfig,
-    "score": ScoreConfig,
-    "train": TrainJobConfig,
+    name: getattr(import_module(module), config) for name, (module, config, _) in JOBS.items()
 }
 each_job = pytest.mark.parametrize("job", CONFIGS)
 Capsys = pytest.CaptureFixture[str]
@@ -93,15 +76,20 @@ def test_what_all_flags_have_in_common_is_said_once(job: str, page: Any) -> None
     assert not re.search(r"--no-(json|debug|overwrite|append|resume)\b|default: (False|None|\"\")", everything)
 
 
+def _words(command: str) -> list[str]:
+    """What the program gets of a command line."""
+    return shlex.split(re.sub(r" < \S+$", "", command))
+
+
 @each_job
 def test_every_example_parses_as_it_is_printed(job: str, page: Any) -> None:
     printed = page(job, columns=80).partition("\nExamples:\n")[2].partition("\n\n")[0]
     assert not re.search(r"--[a-z]+ \\$", printed, re.MULTILINE)
-    commands = [shlex.split(command) for command in printed.replace("\\\n", " ").splitlines()]
+    commands = [_words(command) for command in printed.replace("\\\n", " ").splitlines()]
     assert commands
     for command, example in zip(commands, examples(CONFIGS[job]), strict=True):
-        first, *words = example.split()
-        assert command == ["python", "-m", f"jobs.{first}", *words]
+        first, *words = _words(example)
+        assert command == [*program(first).split(), *words]
         name = next(name for name in (f"{first} {words[0] if words else ''}", first) if name in CONFIGS)
         config = parse(name, CONFIGS[name], command[2 + len(name.split()) :])
         assert isinstance(config, CONFIGS[name])
