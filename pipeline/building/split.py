@@ -117,10 +117,10 @@ class RandomSplitter:
         train: Takes the training rows.
         valid: Takes the held-out rows.
         folder: Where to spool; the caller removes it.
+        profile: Of the codes.
 
     Raises:
         MissingError: scikit-learn is not installed.
-        profile: Of the codes.
     """
 
     def __init__(

@@ -133,9 +133,7 @@ def encode_bytes(data: Bytes, offsets: Offsets, fill: int, codes_NL: Bytes) -> N
         start = offsets[row]
         filled = min(length, offsets[row + 1] - start)
         codes_NL[row] = fill
-        for index in range(
-            filled
-        ):  # A slice of the one as a slice of the other is no faster, and takes two seconds to compile.
+        for index in range(filled):  # As slices this is 9 % slower for titles, and takes two seconds to compile.
             codes_NL[row, index] = data[start + index]
 
 
