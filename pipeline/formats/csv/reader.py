@@ -5,6 +5,7 @@ The scanner cuts and locates the records; a block makes rows of its records, in 
 
 import csv
 from collections.abc import Generator
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source
 from pipeline.storage.streams import LimitedStream
+
+_SAMPLE_RECORDS = 200
 
 
 class CsvReader:
@@ -67,7 +70,7 @@ class CsvReader:
                 scanner.skip_to(Place(record=0, line=2, offset=len(separator), stored_offset=stored_bytes))
             names = tuple(self._format.columns or self._read_header(scanner, delimiter))
             scanner.num_fields = len(names)
-            self._wanted.require_in(names, self._source.path, self._hint())
+            self._wanted.require_in(names, self._source.path, self._hint(), partial(_sample, scanner))
             if start is not None:
                 self._skip_to(scanner, start)
             place = scanner.place
@@ -151,3 +154,11 @@ class CsvReader:
                 "mend it; lines must end with LF or CRLF",
                 path=self._source.path,
             ) from error
+
+
+def _sample(scanner: RecordScanner) -> list[list[str]]:
+    """Some values of each column, of the next records."""
+    for block in scanner.blocks(max_records=_SAMPLE_RECORDS):
+        block.check_encoding()
+        return [field.strings.to_pylist() for field in block.fields(range(scanner.num_fields))]
+    return []
