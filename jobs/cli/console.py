@@ -144,7 +144,7 @@ class _BarMeter:
 
     def note(self, event: str, **figures: Any) -> None:
         shown = [event, *(f"{name} {_figure(value)}" for name, value in figures.items())]
-        self._progress.console.print("  ".join(shown), markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(one_line("  ".join(shown)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _clock(seconds: float) -> str:
