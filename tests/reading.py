@@ -17,6 +17,9 @@ from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source
 from pipeline.storage.streams import ByteStream
 
+PLAIN: dict[str, Any] = {"delimiter": ",", "encoding": "utf-8"}
+AUTO: dict[str, Any] = {"delimiter": "auto", "encoding": "auto"}
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -51,7 +54,7 @@ def read_stream(stream: ByteStream, num_bytes: int) -> bytes:
 def read_source(
     source: Source, wanted: Wanted | None = None, csv_format: CsvFormat | None = None, block_bytes: int = 1 << 16
 ) -> Reading:
-    reader = CsvReader(source, wanted or Wanted(), csv_format or CsvFormat(), block_bytes=block_bytes)
+    reader = CsvReader(source, wanted or Wanted(), csv_format or CsvFormat(**PLAIN), block_bytes=block_bytes)
     blocks = [block.rows() for block in reader.scan()]
     return Reading(
         pl.concat([block.frame for block in blocks]) if blocks else pl.DataFrame(schema={"text": pl.String}),
@@ -61,9 +64,9 @@ def read_source(
 
 
 def split_options(**options: Any) -> tuple[Wanted, CsvFormat]:
-    """What of the options is wanted of rows, and what says how a CSV looks."""
+    """What of the options is wanted of rows, and what says how a CSV looks: commas in UTF-8, where they do not say."""
     of_rows = {field.name for field in fields(Wanted)} & options.keys()
-    return Wanted(**{name: options.pop(name) for name in of_rows}), CsvFormat(**options)
+    return Wanted(**{name: options.pop(name) for name in of_rows}), CsvFormat(**PLAIN | options)
 
 
 def read_bytes(data: bytes, block_bytes: int = 1 << 16, **options: Any) -> Reading:

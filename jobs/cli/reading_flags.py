@@ -24,10 +24,10 @@ class ReadingConfig:
     "The column to classify; several, with commas between, are joined by one space."
     columns: Annotated[str, Parameter(metavar="NAMES")] = ""
     "The names of all columns, with commas between, of a file that has no header."
-    delimiter: Annotated[str, Parameter(metavar="CHARACTER")] = ","
-    "The character between fields; tab is a name for it."
-    encoding: Annotated[str, Parameter(metavar="NAME")] = "utf-8"
-    "The files' encoding: any text codec of Python."
+    delimiter: Annotated[str, Parameter(metavar="CHARACTER")] = "auto"
+    "A character; auto finds , ; | or tab in each file."
+    encoding: Annotated[str, Parameter(metavar="NAME")] = "auto"
+    "Any Python codec; auto finds UTF-8, UTF-16, cp1252."
     max_record_bytes: Annotated[int, RARE] = 1 << 20
     "A longer record is quarantined."
     max_quarantined: Annotated[float, RUNNING, Parameter(metavar="SHARE")] = 0.1
@@ -54,11 +54,12 @@ class ReadingConfig:
             UsageError: A flag makes no sense.
         """
         from pipeline.formats.csv.csv_format import CsvFormat
+        from pipeline.formats.csv.detect_delimiter import ONE_COLUMN
         from pipeline.formats.opening import Formats
 
         csv_format = CsvFormat(
             columns=split_names(self.columns),
-            delimiter={"tab": "\t", "\\t": "\t"}.get(self.delimiter, self.delimiter),
+            delimiter={"tab": "\t", "\\t": "\t", "none": ONE_COLUMN}.get(self.delimiter, self.delimiter),
             encoding=self.encoding,
             max_record_bytes=self.max_record_bytes,
         )
@@ -66,13 +67,13 @@ class ReadingConfig:
 
 
 def split_names(names: str) -> tuple[str, ...]:
-    """Split names at commas; a name that contains one, or a line break, is quoted as in a CSV.
+    """Split names at commas, without the spaces around them; a name that contains one, or a line break, is quoted as in a CSV.
 
     Raises:
         UsageError: They are no such list.
     """
     try:
-        return tuple(next(csv.reader([names]), []))
+        return tuple(name.strip() for name in next(csv.reader([names]), []))
     except csv.Error as error:
         raise UsageError(
             f"{names!r}: expected names with commas between, got a line break outside of quotes; "

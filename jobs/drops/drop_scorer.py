@@ -64,7 +64,7 @@ class DropScorer:
             journal.remove_unfinished()
             raise
         quarantine = next((Path(output).name for output in report.outputs[1:]), "")
-        lease.finish({**_counts(report), "scores": output_name(drop), "quarantine": quarantine})
+        lease.finish({**_outcome(report), "scores": output_name(drop), "quarantine": quarantine})
         shutil.rmtree(journal.path, ignore_errors=True)
         return report
 
@@ -92,7 +92,7 @@ class DropScorer:
             return scorer.publish(written, str(file.path), target)
         except InputError:
             quarantine = "".join(Path(output).name for output in written.report.outputs)
-            lease.note({**_counts(written.report), "rows_scored": 0, "quarantine": quarantine})
+            lease.note({**_outcome(written.report), "rows_scored": 0, "quarantine": quarantine})
             raise
 
 
@@ -105,11 +105,13 @@ def _require_held(lease: Lease) -> None:
         pass  # A disk too full even for the ledger says nothing about the lease.
 
 
-def _counts(report: ScoreReport) -> dict[str, int]:
+def _outcome(report: ScoreReport) -> dict[str, object]:
     return {
         "rows_in": report.rows_in,
         "rows_scored": report.rows_scored,
         "rows_quarantined": report.rows_quarantined,
+        "delimiter": report.dialect.delimiter,
+        "encoding": report.dialect.encoding,
     }
 
 

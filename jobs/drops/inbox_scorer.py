@@ -22,6 +22,7 @@ from model.scoring.part_writer import ScoreReport
 from model.scoring.scorer import Scorer
 from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
 from pipeline.execution.meter import Meters
+from pipeline.records.law import encoding_hint
 
 
 class Note(Protocol):
@@ -194,9 +195,15 @@ class InboxScorer:
             _let_go(lease)
             raise
         else:
-            self.report.count(report)
-            reused = {"reused": report.rows_reused} if report.rows_reused else {}
-            self._note(f"{name} scored", rows=report.rows_scored, quarantined=report.rows_quarantined, **reused)
+            self._take_report(name, report)
+
+    def _take_report(self, name: str, report: ScoreReport) -> None:
+        """Count a drop that was scored, and say so."""
+        self.report.count(report)
+        more = ({"reused": report.rows_reused} if report.rows_reused else {}) | report.dialect.surprises()
+        self._note(f"{name} scored", rows=report.rows_scored, quarantined=report.rows_quarantined, **more)
+        if hint := encoding_hint(report.reasons, [report.dialect.encoding]):
+            self._note(f"{name}: {hint}")
 
     def _take_error(self, file: InboxFile, lease: Lease, error: CharmillError) -> None:
         """Let a drop wait for its next attempt, or be failed."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from model.scoring.blocks import ScoredBlock
 from model.scoring.parts import COUNTS, Part, PartFolder
 from pipeline.records.quarantine import QuarantineWriter
+from pipeline.records.row_reader import Dialect
 from pipeline.records.rows import Place
 from pipeline.storage.parquet import ParquetSink
 
@@ -18,6 +19,7 @@ class ScoreReport:
     """What was counted while a source was scored, and its outputs: the numbers that must add up, and those of accuracy."""
 
     source: str
+    dialect: Dialect = field(default_factory=Dialect)
     rows_in: int = 0
     rows_scored: int = 0
     rows_quarantined: int = 0

@@ -14,8 +14,9 @@ from model.scoring.part_writer import ScoreReport
 from model.scoring.scorer import Scorer, quarantine_path
 from pipeline.errors import MismatchError, UsageError
 from pipeline.execution.meter import Meters, rates, silent
+from pipeline.records.law import encoding_hint
 from pipeline.records.quarantine import require_no_foreign_file
-from pipeline.records.row_reader import RowReaders
+from pipeline.records.row_reader import Dialect, RowReaders
 from pipeline.storage.publish import require_new_file
 from pipeline.storage.source import STDIN, Source, find_sources
 from pipeline.text.alphabet import get_profile, require_same_profile
@@ -114,13 +115,22 @@ def score(inputs: Sequence[str], request: ScoreRequest, readers: RowReaders, *, 
     scorer = Scorer(model, predictor, request.options, readers, num_threads=request.num_threads)
     scores = Scores(model=model, engine=predictor.name, reports=[])
     with meters("score", sum(source.size_bytes for source in sources)) as meter:
+        noted = Dialect()
 
         def show(now: ScoreReport) -> None:
+            nonlocal noted
+            if now.dialect is not noted:
+                noted = now.dialect
+                if detected := noted.surprises():
+                    meter.note(f"{now.source} is read as", **detected)
             num_bytes = sum(source.bytes_read for source in sources)
             meter.update(num_bytes, lambda: rates(started, scores.total("rows_in") + now.rows_in, num_bytes))
 
         for source, target in zip(sources, targets, strict=True):
-            scores.reports.append(scorer.score(source, target, show))
+            report = scorer.score(source, target, show)
+            scores.reports.append(report)
+            if hint := encoding_hint(report.reasons, [report.dialect.encoding]):
+                meter.note(f"{source.name}: {hint}")
     return scores
 
 

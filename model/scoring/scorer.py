@@ -28,7 +28,7 @@ from pipeline.storage.publish import publish_file
 from pipeline.storage.source import Source
 from pipeline.storage.staging import staging
 
-FORMAT_VERSION = 2  # 1 wrote numbers with dictionaries.
+FORMAT_VERSION = 3  # 1 wrote numbers with dictionaries, 2 did not say how the source was written.
 METADATA_KEY = "charmill"
 _FAILED = ".failed.quarantine.parquet"
 PART_BYTES = 128 << 20  # The text that a kill can make to be scored again.
@@ -127,7 +127,7 @@ class Scorer:
         """
         report = written.report
         try:
-            check_share(where, report.rows_in, report.reasons, self._max_quarantined)
+            check_share(where, report.rows_in, report.reasons, self._max_quarantined, [report.dialect.encoding])
         except InputError as error:
             kept = failed_quarantine_path(target)
             if written.quarantine is not None:
@@ -170,11 +170,13 @@ class Scorer:
         start = part_start = finished[-1].end if finished else None
         row_bytes = self._model.profile.max_length
         try:
-            scanned = self._readers.open(source, self._wanted).scan(start)
+            reader = self._readers.open(source, self._wanted)
+            scanned = reader.scan(start)
             with closing(
                 self._execute(scanned, self._score_block, lambda block: block.size_bytes(row_bytes))
             ) as blocks:
                 for block in blocks:
+                    report.dialect = reader.dialect
                     part_start = part_start or block.place
                     output.write(block, report)
                     if journal is not None and block.end.offset - part_start.offset >= self._part_bytes:
@@ -183,6 +185,7 @@ class Scorer:
                         journal.add(finished[-1])
                         output = PartWriter(folder, len(finished), self._schema)
                     on_block(report)
+            report.dialect = reader.dialect
             metadata = {METADATA_KEY: json.dumps(self._metadata(source, report))}
             if finished:
                 finished.append(output.finish(None))
@@ -218,7 +221,13 @@ class Scorer:
             "rows_in": report.rows_in,
             "rows_scored": report.rows_scored,
             "rows_quarantined": report.rows_quarantined,
-            "source": {"name": source.name, "bytes": source.bytes_read, "sha256": source.sha256},
+            "source": {
+                "name": source.name,
+                "bytes": source.bytes_read,
+                "sha256": source.sha256,
+                "delimiter": report.dialect.delimiter,
+                "encoding": report.dialect.encoding,
+            },
             "model_fingerprint": self._model.fingerprint,
             "profile_fingerprint": self._model.profile.fingerprint,
             "engine": self._engine,

@@ -14,7 +14,6 @@ from pathlib import Path
 from pipeline.building.output_folder import is_free, require_only_dataset
 from pipeline.dataset.manifest import (
     FILE_KINDS,
-    FORMAT_VERSION,
     QUARANTINE,
     TRAIN,
     VALID,
@@ -92,7 +91,6 @@ class Base:
         shards = [*self.manifest.shards, *new.shards]
         return replace(
             self.manifest,
-            format_version=FORMAT_VERSION,
             sources=[*self.manifest.sources, *new.sources],
             shards=[shard for split in (TRAIN, VALID) for shard in shards if shard.split == split],
         )

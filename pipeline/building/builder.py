@@ -17,7 +17,7 @@ from pipeline.errors import InputError
 from pipeline.execution.threads import Execute, in_threads
 from pipeline.records.law import check_law, check_share
 from pipeline.records.quarantine import QuarantineWriter
-from pipeline.records.row_reader import RowReaders
+from pipeline.records.row_reader import Dialect, RowReaders
 from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
 from pipeline.storage.durable import write_durably
@@ -73,6 +73,7 @@ class DatasetBuilder:
     Attributes:
         counts: Of the new sources. Those that `counts.sources` has from the start need not be read again.
         quarantine: Of the new sources.
+        dialect: How the source is written that the last block came from.
         rows_reused: Of `counts.rows_in`, how many are not scanned again.
         num_shards_reused: How many shards are not written again.
     """
@@ -91,6 +92,7 @@ class DatasetBuilder:
         self.folder = folder / DATASET
         self.folder.mkdir(exist_ok=True)
         self.quarantine = QuarantineWriter(folder / QUARANTINE)
+        self.dialect = Dialect()
         self._config = config
         self._readers = readers
         self._execute = execute or in_threads(config.num_threads)
@@ -144,7 +146,8 @@ class DatasetBuilder:
         counts = self.counts
         start, self._start = self._start, None
         encode = BlockEncoder(source.name, self._encoder, self._splitter.arrange)
-        scanned = self._readers.open(source, self._config.wanted).scan(start)
+        reader = self._readers.open(source, self._config.wanted)
+        scanned = reader.scan(start)
         row_bytes = self._config.profile.max_length
         with closing(self._execute(scanned, encode, lambda block: block.size_bytes(row_bytes))) as blocks:
             for block in blocks:
@@ -152,6 +155,7 @@ class DatasetBuilder:
                 self._splitter.write(block.codes, label_ids, block.rows, block.num_train)
                 self.quarantine.write(block.rejects)
                 self._journal.take(block.rejects)
+                self.dialect = reader.dialect
                 counts.rows_in += block.num_records
                 counts.rows_out += len(block.rows)
                 counts.rows_quarantined += len(block.rejects)
@@ -162,6 +166,8 @@ class DatasetBuilder:
             name=source.name,
             bytes=source.bytes_read,
             sha256=source.sha256,
+            delimiter=reader.dialect.delimiter,
+            encoding=reader.dialect.encoding,
             rows_in=counts.rows_in - sum(done.rows_in for done in counts.sources),
             rows=counts.rows_out - sum(done.rows for done in counts.sources),
             quarantined=counts.rows_quarantined - sum(done.quarantined for done in counts.sources),
@@ -195,7 +201,8 @@ class DatasetBuilder:
         self.quarantine.close()
         self._journal.abandon()  # A run that is killed from here on is resumed from what was written before.
         where = counts.sources[0].name if len(counts.sources) == 1 else f"{len(counts.sources)} files"
-        check_share(where, counts.rows_in, self.quarantine.reasons, self._config.max_quarantined)
+        encodings = {source.encoding for source in counts.sources}
+        check_share(where, counts.rows_in, self.quarantine.reasons, self._config.max_quarantined, encodings)
         if not counts.rows_out:
             what = f"all {counts.rows_in:,} records went to quarantine" if counts.rows_in else "there is only a header"
             raise InputError(f"{where}: there is no row to encode, {what}")

@@ -27,7 +27,7 @@ from pipeline.storage.json_file import reading
 from pipeline.storage.source import Source
 
 PROGRESS = "progress.json"
-PROGRESS_VERSION = 1
+PROGRESS_VERSION = 2
 DATASET, SCRATCH = "dataset", "scratch"
 """The subfolders of a staging folder: what will be published, and provisional label ids."""
 

@@ -21,6 +21,7 @@ from pipeline.dataset.manifest import MANIFEST, QUARANTINE, Manifest, SplitEntry
 from pipeline.errors import InputError, UsageError
 from pipeline.execution.meter import Meter, Meters, rates, silent
 from pipeline.inspection.duplicates import find_seen
+from pipeline.records.law import encoding_hint
 from pipeline.records.row_reader import RowReaders
 from pipeline.records.wanted import Wanted
 from pipeline.storage.publish import publish_folder
@@ -222,18 +223,27 @@ def _noted_if_kept(progress: Path, meter: Meter) -> Iterator[None]:
 def _build(options: EncodeOptions, plan: _Plan, builder: DatasetBuilder, meter: Meter, started: float) -> Manifest:
     counts = builder.counts
     num_done, bytes_done = len(counts.sources), sum(source.bytes for source in counts.sources)
+    noted = builder.dialect
 
     def show(_: object) -> None:
+        nonlocal noted
+        if builder.dialect is not noted:
+            noted = builder.dialect
+            if detected := noted.surprises():
+                meter.note(f"{plan.sources[len(counts.sources)].name} is read as", **detected)
         num_bytes = sum(source.bytes_read for source in plan.sources)
         meter.update(bytes_done + num_bytes, lambda: rates(started, counts.rows_in - builder.rows_reused, num_bytes))
 
     try:
         for source, sha256 in list(zip(plan.sources, plan.sha256, strict=True))[num_done:]:
             builder.read(source, show, sha256)
-        return builder.finish()
+        manifest = builder.finish()
     except InputError as error:
         kept = keep_quarantine(builder.quarantine, options.out)
         raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
+    if hint := encoding_hint(builder.quarantine.reasons, {source.encoding for source in counts.sources}):
+        meter.note(hint)
+    return manifest
 
 
 def _describe(

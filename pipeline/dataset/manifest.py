@@ -15,7 +15,7 @@ There is no time or host in a manifest, and no path unless two sources share a f
 numbers, so a short shard may stand in the middle. `source` and `record` name a record for good: a source that comes later under a
 name that is taken is called by the path that was given, and where that is taken too, by the path with `#2`, `#3` and so on.
 
-Version 2 writes the rows without compression, which took as long as all the rest of encoding together. Version 1 is read as it was.
+Version 3 says how each source was written; earlier ones are refused.
 """
 
 import hashlib
@@ -28,8 +28,7 @@ from pipeline.errors import UsageError
 from pipeline.storage.json_file import read_json
 from pipeline.text.alphabet import Profile, StoredProfile, profile_from_json
 
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, FORMAT_VERSION)
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine.parquet"
 TRAIN, VALID = "train", "valid"
@@ -38,11 +37,13 @@ FILE_KINDS = {"codes": "codes.npy", "labels": "labels.npy", "rows": "rows.parque
 
 @dataclass(frozen=True, kw_only=True)
 class SourceEntry:
-    """One input: its stored size and hash, and the law's three numbers."""
+    """One input: its stored size and hash, how it was written as `Dialect` says it, and the law's three numbers."""
 
     name: str
     bytes: int
     sha256: str
+    delimiter: str
+    encoding: str
     rows_in: int
     rows: int
     quarantined: int
@@ -153,7 +154,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise UsageError(
             f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with python -m jobs.encode", path=folder
         )
-    stored = read_json(path, _StoredManifest, READABLE_VERSIONS, "encode the CSVs again with python -m jobs.encode")
+    stored = read_json(path, _StoredManifest, (FORMAT_VERSION,), "encode the CSVs again with python -m jobs.encode")
     return Manifest(**vars(stored) | {"profile": profile_from_json(stored.profile, str(folder))})
 
 

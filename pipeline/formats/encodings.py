@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InputError, UsageError
-from pipeline.formats.sniff import SNIFF_BYTES, describe_foreign
+from pipeline.formats.detect_encoding import detect_encoding
+from pipeline.formats.sniff import SNIFF_BYTES, UTF8, HeadError, bom_encoding, describe_foreign
 from pipeline.storage.streams import ByteStream, PeekableStream
 
-UTF8 = "utf-8"
+AUTO = "auto"
 _ESCAPE = "charmill.escape"
 _ESCAPED = re.compile("([\udc00-\udcff]+)")
 _BOMS = {"utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
@@ -30,11 +31,13 @@ class Text:
         stream: In UTF-8, behind the byte order mark.
         encoding: Of the bytes as stored, their byte order settled.
         bom_bytes: Stored bytes before the first character.
+        codec: The codec that was named or detected; with a byte order mark, the one that reads it.
     """
 
     stream: PeekableStream
     encoding: str
     bom_bytes: int
+    codec: str
 
 
 def open_text(stored: PeekableStream, encoding: str, path: str, *, expected: str, delimiter: str = ",") -> Text:
@@ -42,27 +45,37 @@ def open_text(stored: PeekableStream, encoding: str, path: str, *, expected: str
 
     Args:
         stored: The bytes as stored, after decompression.
-        encoding: Any Python text codec.
+        encoding: Any Python text codec, or `AUTO` for what the first bytes say, and nothing else.
         path: What messages call the source.
         expected: What they say should have been in it.
         delimiter: See `describe_foreign`.
 
     Raises:
-        InputError: It is in another encoding, or not text.
+        InputError: It is in another encoding, or not text, or it is not clear in which encoding it is.
     """
-    encoding = normalize_encoding(encoding)
-    if encoding != UTF8:
-        transcoder = Utf8Stream(stored, encoding)
+    head = stored.peek(SNIFF_BYTES)
+    codec = (bom_encoding(head) or UTF8) if encoding == AUTO else normalize_encoding(encoding)
+    if codec == UTF8:
+        foreign = describe_foreign(head, delimiter.encode())
+        if foreign:
+            what, todo = foreign
+            raise InputError(f"{path}: this is {what}, expected {expected} in UTF-8; {todo}", path=path)
+        if encoding == AUTO:
+            codec = _detect(head, path)
+    if codec != UTF8:
+        transcoder = Utf8Stream(stored, codec)
         stream = PeekableStream(transcoder)
         stream.peek(1)
-        return Text(stream=stream, encoding=transcoder.encoding, bom_bytes=transcoder.bom_bytes)
-    head = stored.peek(SNIFF_BYTES)
-    foreign = describe_foreign(head, delimiter.encode())
-    if foreign:
-        what, todo = foreign
-        raise InputError(f"{path}: this is {what}, expected {expected} in UTF-8; {todo}", path=path)
+        return Text(stream=stream, encoding=transcoder.encoding, bom_bytes=transcoder.bom_bytes, codec=codec)
     bom_bytes = stored.skip(len(codecs.BOM_UTF8)) if head.startswith(codecs.BOM_UTF8) else 0
-    return Text(stream=stored, encoding=UTF8, bom_bytes=bom_bytes)
+    return Text(stream=stored, encoding=UTF8, bom_bytes=bom_bytes, codec=UTF8)
+
+
+def _detect(head: bytes, path: str) -> str:
+    try:
+        return detect_encoding(head, is_whole=len(head) < SNIFF_BYTES)
+    except HeadError as error:
+        raise InputError(f"{path}: {error}", path=path) from error
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:

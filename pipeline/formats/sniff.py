@@ -3,12 +3,13 @@
 import codecs
 
 SNIFF_BYTES = 1 << 16
+UTF8 = "utf-8"
 
 _BOMS = (
-    (codecs.BOM_UTF32_LE, "UTF-32", "--encoding utf-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32", "--encoding utf-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16", "--encoding utf-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16", "--encoding utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _FORMATS = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or export it as CSV"),
@@ -27,6 +28,15 @@ _MAX_CONTROL_SHARE = 0.1
 _MIN_ZERO_SHARE = 0.7  # Of every other byte: what UTF-16 makes of text that is mostly ASCII.
 
 
+class HeadError(ValueError):
+    """The first bytes of an input do not say how to read it; the message says what to do, but not which input it is."""
+
+
+def bom_encoding(head: bytes) -> str:
+    """The encoding that a byte order mark other than UTF-8's names; empty where there is none."""
+    return next((encoding for bom, encoding in _BOMS if head.startswith(bom)), "")
+
+
 def describe_foreign(head: bytes, delimiter: bytes = b",") -> tuple[str, str] | None:
     """Tell what the beginning of an input is, if it is not text in UTF-8 or another encoding that contains ASCII.
 
@@ -37,9 +47,8 @@ def describe_foreign(head: bytes, delimiter: bytes = b",") -> tuple[str, str] | 
     Returns:
         (what it is, what to do about it), or None for what can be read.
     """
-    for bom, what, todo in _BOMS:
-        if head.startswith(bom):
-            return f"{what} text", f"add {todo}"
+    if encoding := bom_encoding(head):
+        return f"{encoding.upper()} text", f"add --encoding {encoding}"
     for magic, what, todo in _FORMATS:
         if head.startswith(magic):
             return what, todo

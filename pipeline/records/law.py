@@ -1,8 +1,9 @@
 """The law of the house: rows in = rows out + rows quarantined, and the share that may be quarantined."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pipeline.errors import InputError, LawError
+from pipeline.records.quarantine import INVALID_ENCODING
 
 
 def describe_reasons(reasons: Mapping[str, int]) -> str:
@@ -25,7 +26,16 @@ def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) ->
         )
 
 
-def check_share(where: str, rows_in: int, reasons: Mapping[str, int], max_quarantined: float) -> None:
+def encoding_hint(reasons: Mapping[str, int], encodings: Collection[str]) -> str:
+    """What to try where quarantined records are not UTF-8, in which they were read; empty where there are none."""
+    if not reasons.get(INVALID_ENCODING) or "utf-8" not in encodings:
+        return ""
+    return f"{INVALID_ENCODING}: what is not UTF-8 may be text from Windows, try --encoding cp1252"
+
+
+def check_share(
+    where: str, rows_in: int, reasons: Mapping[str, int], max_quarantined: float, encodings: Collection[str] = ()
+) -> None:
     """Refuse to publish when too many records were quarantined.
 
     Args:
@@ -33,14 +43,16 @@ def check_share(where: str, rows_in: int, reasons: Mapping[str, int], max_quaran
         rows_in: Records that came in.
         reasons: Quarantined records by reason.
         max_quarantined: The fraction that is allowed.
+        encodings: In which the input was read.
 
     Raises:
         InputError: The share is above max_quarantined.
     """
     num_rows = sum(reasons.values())
+    hint = encoding_hint(reasons, encodings)
     if rows_in and num_rows / rows_in > max_quarantined:
         raise InputError(
             f"{where}: {num_rows:,} of {rows_in:,} records are malformed or blank ({describe_reasons(reasons)}), "
             f"more than --max-quarantined {max_quarantined:g}; nothing was published; "
-            "look at the quarantine, or check --columns, --delimiter and --encoding"
+            f"look at the quarantine{f'; {hint}' if hint else ', or check --columns, --delimiter and --encoding'}"
         )

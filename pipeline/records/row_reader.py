@@ -1,6 +1,7 @@
 """Readers: all that building and scoring know of the formats of files."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipeline.records.rows import Place, RowBlock
@@ -33,8 +34,38 @@ class ScannedBlock(Protocol):
         ...
 
 
+_PLAIN = {"delimiter": ",", "encoding": "utf-8"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """How a source is written, in the words of the flags; empty is what its format does not leave open.
+
+    Attributes:
+        delimiter: What stands between fields.
+        encoding: The encoding.
+        detected: Which of the two no flag named, so that the source's first bytes told them.
+    """
+
+    delimiter: str = ""
+    encoding: str = ""
+    detected: Sequence[str] = ()
+
+    def surprises(self) -> dict[str, str]:
+        """What was detected, for a log; empty where that is plain commas or UTF-8."""
+        if all(getattr(self, name) == _PLAIN[name] for name in self.detected):
+            return {}
+        return {name: {"\t": "tab"}.get(value := getattr(self, name), value) for name in self.detected}
+
+
 class RowReader(Protocol):
-    """Reads one source, once."""
+    """Reads one source, once.
+
+    Attributes:
+        dialect: How the source is written; known once the first block is there.
+    """
+
+    dialect: Dialect
 
     def scan(self, start: Place | None = None, end: Place | None = None) -> Generator[ScannedBlock, None, None]:
         """Go through the source's bytes, block by block. Whoever may stop before the end closes the generator, and the source with it.

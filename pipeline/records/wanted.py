@@ -1,10 +1,15 @@
 """What a job wants of every record: the columns of the text, the label, and those that are passed through."""
 
-from collections.abc import Sequence
+import difflib
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import InputError, UsageError
 from pipeline.records.rows import TEXT
+
+_MAX_NAME = 40
+_MIN_SIMILARITY = 0.75  # One letter of four.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +38,20 @@ class Wanted:
         """All columns that have to be read."""
         return {name for name in (*self.text, *self.keep, self.label) if name}
 
-    def require_in(self, names: Sequence[str], where: str, hint: str = "") -> None:
+    def require_in(
+        self,
+        names: Sequence[str],
+        where: str,
+        hint: str = "",
+        sample: Callable[[], Sequence[Sequence[str]]] = tuple,
+    ) -> None:
         """Refuse an input that lacks a wanted column.
 
         Args:
             names: The input's columns.
             where: What the message calls the input.
             hint: What else to do where a column is missing.
+            sample: Some values of each column, for a message that says which of them looks like the text.
 
         Raises:
             InputError: A column is missing, or there are two of its name.
@@ -49,12 +61,29 @@ class Wanted:
             wanted.append(("--label", self.label))
         for flag, name in wanted:
             if name not in names:
+                lead = ""
+                if near := _nearest(name, names):
+                    lead = f"did you mean {near!r}? "
+                elif (flag, name) == ("--text", TEXT) and (text := self._likely_text(names, sample())):
+                    lead = f"add --text {_as_flag(text)}, which looks like text; "
                 raise InputError(
-                    f"{where}: there is no column {name!r} for {flag}; the columns are {_listed(names)}{hint}",
+                    f"{where}: there is no column {name!r} for {flag}; {lead}the columns are {_listed(names)}{hint}",
                     path=where,
                 )
             if list(names).count(name) > 1:
                 raise InputError(f"{where}: the header names {name!r} twice, so {flag} is ambiguous", path=where)
+
+    def _likely_text(self, names: Sequence[str], sample: Sequence[Sequence[str]]) -> str:
+        """The one column that looks like text: several words, and twice as long as any other; empty where there is none."""
+        if not all(any(map(str.isalpha, name)) and len(name) <= _MAX_NAME for name in names):
+            return ""  # That is no header.
+        lengths = {
+            name: sum(map(len, values)) / len(values)
+            for name, values in zip(names, sample, strict=False)
+            if name != self.label and values and sum(map(_is_worded, values)) * 2 > len(values)
+        }
+        longest, *others = sorted(lengths, key=lengths.__getitem__, reverse=True) or [""]
+        return "" if others and lengths[others[0]] * 2 > lengths[longest] else longest
 
 
 def require_distinct(flag: str, names: Sequence[str]) -> None:
@@ -68,7 +97,25 @@ def require_distinct(flag: str, names: Sequence[str]) -> None:
         raise UsageError(f"{flag}: {', '.join(twice)} is named twice")
 
 
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """The column whose name differs in case or by about a letter; empty where there is none."""
+    folded = {each.casefold(): each for each in reversed(names) if abs(len(each) - len(name)) <= 1}
+    near = difflib.get_close_matches(name.casefold(), folded, 1, _MIN_SIMILARITY)
+    return folded[near[0]] if near else ""
+
+
+def _as_flag(name: str) -> str:
+    """A column as a flag takes it on a command line."""
+    return shlex.quote(f'"{name}"' if "," in name else name)
+
+
+def _is_worded(value: str) -> bool:
+    """Whether a value has letters and is more than one word, or in a script that may do without spaces."""
+    words = value.split()
+    return any(map(str.isalpha, value)) and (len(words) > 1 or not value.isascii())
+
+
 def _listed(names: Sequence[str]) -> str:
     """The names in quotes, long ones and long lists cut."""
-    shown = [repr(name if len(name) <= 40 else f"{name[:40]}...") for name in names[:20]]
+    shown = [repr(name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}...") for name in names[:20]]
     return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -4,6 +4,7 @@ import gzip
 import random
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -37,8 +38,8 @@ def _mutated(seed: int) -> bytes:
     return bytes(data)
 
 
-def _encode_and_score(data: bytes, name: str = "in.csv") -> None:
-    reading = ReadingConfig(text="title", max_quarantined=1.0)
+def _encode_and_score(data: bytes, name: str = "in.csv", **how: Any) -> None:
+    reading = ReadingConfig(text="title", max_quarantined=1.0, **how)
     with tempfile.TemporaryDirectory() as folder:
         path, dataset, scores = Path(folder) / name, Path(folder) / "dataset", Path(folder) / "scores.parquet"
         path.write_bytes(data)
@@ -78,13 +79,14 @@ def _num_rejects(dataset: Path) -> int:
         csv_bytes(),
         st.binary(max_size=200),
         st.integers(0, 1 << 32).map(_mutated),
-    )
+    ),
+    how=st.sampled_from([{}, {}, {"delimiter": ",", "encoding": "utf-8"}, {"delimiter": ";"}, {"encoding": "cp1252"}]),
 )
-@example(data=b"")
-@example(data=b"label,title")
-@example(data=HEADER + b'"' * 1001)
-def test_the_law_holds_for_any_bytes(data: bytes) -> None:
-    _encode_and_score(data)
+@example(data=b"", how={})
+@example(data=b"label,title", how={})
+@example(data=HEADER + b'"' * 1001, how={})
+def test_the_law_holds_for_any_bytes(data: bytes, how: dict[str, str]) -> None:
+    _encode_and_score(data, **how)
 
 
 @settings(max_examples=20, deadline=None)

@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.formats.csv.reader import CsvReader
 from pipeline.records.rows import Place
 from pipeline.storage.source import Source
-from tests.reading import split_options
+from tests.reading import AUTO, split_options
 from tests.strategies import SOME, csv_text, long_csv_bytes
 
 
@@ -47,12 +47,12 @@ def test_goes_on_from_every_place(data: bytes, block_bytes: int, encoding: str, 
             assert block[-2] == (whole[index - 1][-1] if index else block[-2])
 
 
-def _parts(path: Path, is_hashed: bool, places: list[Place | None], encoding: str, block_bytes: int) -> tuple[Any, ...]:
+def _parts(path: Path, is_hashed: bool, places: list[Place | None], block_bytes: int, **how: Any) -> tuple[Any, ...]:
     """Rows, rejects and the number of records, read part by part, each by a reader of its own."""
     rows, rejects, num_records = [], [], 0
     for start, end in pairwise(places):
         source = Source(str(path), path.name, is_hashed=is_hashed)
-        reader = CsvReader(source, *split_options(encoding=encoding), block_bytes=block_bytes)
+        reader = CsvReader(source, *split_options(**how), block_bytes=block_bytes)
         for block in (scanned.rows() for scanned in reader.scan(start, end)):
             rows += block.frame.rows()
             rejects += block.rejects
@@ -80,9 +80,26 @@ def test_parts_are_the_whole(
         path.write_bytes(gzip.compress(stored) if compressed else stored)
         blocks, _ = _blocks(path, 7, encoding=encoding)
         places = [None, *(block[-1] for block in blocks[every - 1 :: every]), None]
-        assert _parts(path, is_hashed, places, encoding, block_bytes) == _parts(
-            path, True, [None, None], encoding, block_bytes
-        )
+        whole = _parts(path, True, [None, None], block_bytes, encoding=encoding)
+        assert _parts(path, is_hashed, places, block_bytes, encoding=encoding) == whole
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(("delimiter", "before"), [(";", ""), ("\t", ""), ("|", "sep=|\r\n")])
+def test_every_part_detects_what_the_whole_does(
+    tmp_path: Path, delimiter: str, before: str, encoding: str, compressed: bool
+) -> None:
+    rows = [f'{number}{delimiter}"café, {number};|\t\n"\r\n' for number in range(200)]
+    rows[7], rows[150] = "bad\n", f"150{delimiter}{delimiter}é\n"
+    data = (before + f"id{delimiter}text\r\n" + "".join(rows)).encode(encoding)
+    path = tmp_path / "in.csv"
+    path.write_bytes(gzip.compress(data) if compressed else data)
+    named = _parts(path, True, [None, None], 500, delimiter=delimiter, encoding=encoding)
+    assert len(named[0]) == 198
+    blocks, _ = _blocks(path, 100, **AUTO)
+    places = [None, *(block[-1] for block in blocks[::3]), None]
+    assert _parts(path, False, places, 500, **AUTO) == named
 
 
 def test_a_source_that_became_shorter_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ Any change here bumps `FORMAT_VERSION`.
 
 from dataclasses import dataclass
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE = "waiting", "scoring", "scored", "failed", "duplicate", "gone"
 STATES = (WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE)
@@ -30,6 +30,8 @@ CREATE TABLE drops (
     rows_in INTEGER NOT NULL DEFAULT 0,
     rows_scored INTEGER NOT NULL DEFAULT 0,
     rows_quarantined INTEGER NOT NULL DEFAULT 0,
+    delimiter TEXT NOT NULL DEFAULT '',        -- how it was read, as --delimiter and --encoding name it
+    encoding TEXT NOT NULL DEFAULT '',
     scores TEXT NOT NULL DEFAULT '',           -- file names in the outbox
     quarantine TEXT NOT NULL DEFAULT '',
     error TEXT NOT NULL DEFAULT '',
@@ -75,6 +77,8 @@ class Drop:
     rows_in: int
     rows_scored: int
     rows_quarantined: int
+    delimiter: str
+    encoding: str
     scores: str
     quarantine: str
     error: str

@@ -5,17 +5,25 @@ The scanner cuts and locates the records; a block makes rows of its records, in 
 
 import csv
 from collections.abc import Generator
+from functools import partial
+
+import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.formats.csv.csv_block import CsvBlock
 from pipeline.formats.csv.csv_format import CsvFormat
+from pipeline.formats.csv.detect_delimiter import ONE_COLUMN, byte_of, detect_delimiter, find_separator_line
 from pipeline.formats.csv.scan_kernel import LINE
 from pipeline.formats.csv.scanner import BLOCK_BYTES, RecordScanner
-from pipeline.formats.encodings import UTF8, open_text
+from pipeline.formats.encodings import AUTO, Text, num_stored, open_text
+from pipeline.formats.sniff import SNIFF_BYTES, UTF8, HeadError
+from pipeline.records.row_reader import Dialect
 from pipeline.records.rows import Place
 from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source
 from pipeline.storage.streams import LimitedStream
+
+_SAMPLE_RECORDS = 200
 
 
 class CsvReader:
@@ -35,30 +43,34 @@ class CsvReader:
         self._wanted = wanted
         self._format = csv_format
         self._block_bytes = block_bytes
+        self.dialect = Dialect()
 
     def scan(self, start: Place | None = None, end: Place | None = None) -> Generator[CsvBlock, None, None]:
         """See `RowReader`.
 
         Raises:
             UsageError: The source cannot be opened.
-            InputError: The source is empty, not text, damaged, or lacks a wanted column.
+            InputError: The source is empty, not text, damaged, lacks a wanted column, or it is not clear how it is written.
         """
         with self._source.open() as stored:
-            text = open_text(
-                stored, self._format.encoding, self._source.path, expected="CSV", delimiter=self._format.delimiter
-            )
+            given = self._format.delimiter
+            between = "," if given in {AUTO, ONE_COLUMN} else given
+            text = open_text(stored, self._format.encoding, self._source.path, expected="CSV", delimiter=between)
+            separator, delimiter = self._look_at(text)
             scanner = RecordScanner(
                 text.stream if end is None else LimitedStream(text.stream, end.offset),
-                delimiter=ord(self._format.delimiter),
+                delimiter=byte_of(delimiter),
                 max_record_bytes=self._format.max_record_bytes,
                 block_bytes=self._block_bytes,
                 encoding=text.encoding,
                 bom_bytes=text.bom_bytes,
             )
-            names = tuple(self._format.columns or self._read_header(scanner))
-            hint = "" if self._format.columns else "; if the file has no header, name its columns with --columns"
-            self._wanted.require_in(names, self._source.path, hint)
+            if separator:
+                stored_bytes = text.bom_bytes + num_stored(np.frombuffer(separator, np.uint8), text.encoding)
+                scanner.skip_to(Place(record=0, line=2, offset=len(separator), stored_offset=stored_bytes))
+            names = tuple(self._format.columns or self._read_header(scanner, delimiter))
             scanner.num_fields = len(names)
+            self._wanted.require_in(names, self._source.path, self._hint(), partial(_sample, scanner))
             if start is not None:
                 self._skip_to(scanner, start)
             place = scanner.place
@@ -78,6 +90,38 @@ class CsvReader:
             if self._format.columns and place.record == 0:
                 raise self._empty()
 
+    def _look_at(self, text: Text) -> tuple[bytes, str]:
+        """A separator line with its ending, empty where there is none, and what stands between fields."""
+        head = text.stream.peek(SNIFF_BYTES)
+        num_bytes, separator = find_separator_line(head)
+        delimiter = separator if self._format.delimiter == AUTO else self._format.delimiter
+        try:
+            delimiter = delimiter or detect_delimiter(
+                head,
+                is_whole=len(head) < SNIFF_BYTES,
+                num_columns=len(self._format.columns),
+                max_record_bytes=self._format.max_record_bytes,
+            )
+        except HeadError as error:
+            raise InputError(f"{self._source.path}: {error}", path=self._source.path) from error
+        self.dialect = Dialect(
+            delimiter="none" if delimiter == ONE_COLUMN else delimiter,
+            encoding=text.codec,
+            detected=[name for name in ("delimiter", "encoding") if getattr(self._format, name) == AUTO],
+        )
+        return head[:num_bytes], delimiter
+
+    def _hint(self) -> str:
+        """What to do about a header that lacks a column."""
+        if self._format.columns:
+            return ""
+        hint = "; if the file has no header, name its columns with --columns"
+        if self.dialect.delimiter == "none" and "delimiter" in self.dialect.detected:
+            return (
+                "; if something other than , ; | or a tab stands between its columns, name it with --delimiter" + hint
+            )
+        return hint
+
     def _skip_to(self, scanner: RecordScanner, start: Place) -> None:
         if not scanner.skip_to(start):
             raise InputError(
@@ -89,7 +133,7 @@ class CsvReader:
     def _empty(self) -> InputError:
         return InputError(f"{self._source.path}: there is no record in it; expected a CSV", path=self._source.path)
 
-    def _read_header(self, scanner: RecordScanner) -> list[str]:
+    def _read_header(self, scanner: RecordScanner, delimiter: str) -> list[str]:
         block = next((block for block in scanner.blocks(max_records=1) if len(block.table)), None)
         if block is None:
             raise self._empty()
@@ -103,10 +147,18 @@ class CsvReader:
             )
         scanner.count_from_here()
         try:
-            return next(csv.reader([raw.decode(UTF8)], delimiter=self._format.delimiter, strict=False))
+            return [name.strip() for name in next(csv.reader([raw.decode(UTF8)], delimiter=delimiter, strict=False))]
         except csv.Error as error:
             raise InputError(
                 f"{self._source.path}: the header on line {block.table[0, LINE]} cannot be read ({error}): {raw[:80]!r}; "
                 "mend it; lines must end with LF or CRLF",
                 path=self._source.path,
             ) from error
+
+
+def _sample(scanner: RecordScanner) -> list[list[str]]:
+    """Some values of each column, of the next records."""
+    for block in scanner.blocks(max_records=_SAMPLE_RECORDS):
+        block.check_encoding()
+        return [field.strings.to_pylist() for field in block.fields(range(scanner.num_fields))]
+    return []

@@ -10,7 +10,8 @@ import numpy as np
 
 from pipeline.formats.csv.record_block import RecordBlock
 from pipeline.formats.csv.scan_kernel import RECORD_FIELDS, Bytes, scan_records
-from pipeline.formats.encodings import UTF8, num_stored
+from pipeline.formats.encodings import num_stored
+from pipeline.formats.sniff import UTF8
 from pipeline.records.rows import Place
 from pipeline.storage.streams import READ_BYTES, ByteStream, pass_over
 

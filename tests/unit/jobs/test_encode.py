@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.building.builder import DatasetBuilder
-from pipeline.dataset.manifest import Manifest
+from pipeline.dataset.manifest import Manifest, read_manifest
 from tests.commands import call, call_here, files_in, start
 from tests.datasets import make_csv, write_csv
 
@@ -40,6 +40,51 @@ def test_the_table_says_the_same_to_a_person(csv: Path, tmp_path: Path, capsys: 
     assert lines["rows"]
     assert "rows in           100\n" in done.out
     assert "\x1b" not in done.out + done.err
+
+
+def test_files_of_several_kinds_become_one_dataset(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    text = csv.read_text(encoding="utf-8").replace("and", "én")
+    kinds = {
+        "semicolons.csv": text.replace(",", ";").encode("cp1252"),
+        "tabs.tsv": text.replace(",", "\t").encode("utf-16"),
+        "bars.csv.gz": gzip.compress(text.replace(",", "|").encode(), mtime=0),
+        "excel.csv": ("sep=;\n" + text.replace(",", ";")).encode("utf-8-sig"),
+    }
+    for name, data in kinds.items():
+        (tmp_path / name).write_bytes(data)
+    files = [csv, *(tmp_path / name for name in kinds)]
+    done = call_here(capsys, "encode", *files, "--out", tmp_path / "out", "--text", "title", "--json")
+    assert done.report["rows_out"] == 500
+    found = {source.name: (source.delimiter, source.encoding) for source in read_manifest(tmp_path / "out").sources}
+    assert found == {
+        "in.csv": (",", "utf-8"),
+        "semicolons.csv": (";", "cp1252"),
+        "tabs.tsv": ("\t", "utf-16"),
+        "bars.csv.gz": ("|", "utf-8"),
+        "excel.csv": (";", "utf-8"),
+    }
+    assert [line.partition(" ")[2] for line in done.said] == [
+        "semicolons.csv is read as  delimiter ;  encoding cp1252",
+        "tabs.tsv is read as  delimiter tab  encoding utf-16",
+        "bars.csv.gz is read as  delimiter |  encoding utf-8",
+        "excel.csv is read as  delimiter ;  encoding utf-8",
+    ]
+
+
+def test_what_a_flag_says_is_not_repeated(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    csv.write_text(csv.read_text(encoding="utf-8").replace(",", ";"), encoding="cp1252")
+    flags = ["--text", "title", "--delimiter", ";"]
+    assert call_here(capsys, "encode", csv, "--out", tmp_path / "a", *flags).said == []
+    auto = call_here(capsys, "encode", csv, "--out", tmp_path / "b", "--text", "title")
+    assert len(auto.said) == 1
+    assert files_in(tmp_path / "a") == files_in(tmp_path / "b")
+
+
+def test_records_that_are_not_utf8_are_noted(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    csv.write_bytes(csv.read_bytes() * 100 + "a,café\n".encode("cp1252"))
+    done = call_here(capsys, "encode", csv, "--out", tmp_path / "a", "--text", "title", "--json")
+    assert done.report["quarantined"] == {"invalid_encoding": 1}
+    assert done.said[0].endswith("try --encoding cp1252")
 
 
 def test_duplicates_across_splits_are_said_of_the_whole_dataset(tmp_path: Path, capsys: Capsys) -> None:

@@ -1,6 +1,7 @@
 """The score job as a command; what it writes is in test_scoring.py."""
 
 import io
+import json
 import re
 import shutil
 import sys
@@ -37,6 +38,26 @@ def test_the_report_has_what_the_contract_names(csv: Path, tmp_path: Path, capsy
     done = call_here(capsys, "score", *tokens, "--overwrite", "--label", "label", "--min-confidence", "0.5")
     assert re.search(r"^rows in +61$", done.out, re.MULTILINE)
     assert re.search(r"^accuracy +\d+\.\d\d%$", done.out, re.MULTILINE)
+
+
+def test_each_file_is_read_as_it_is_written_and_a_note_says_how(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    text = csv.read_text(encoding="utf-8").replace("and", "\u00e9n")
+    csv.write_text(text, encoding="utf-8")
+    (tmp_path / "b.csv").write_bytes(text.replace(",", ";").encode("cp1252"))
+    (tmp_path / "c.tsv").write_bytes(text.replace(",", "\t").encode("utf-16"))
+    files = [csv, tmp_path / "b.csv", tmp_path / "c.tsv"]
+    out = tmp_path / "out"
+    done = call_here(capsys, "score", *files, "--run", shared_run(), "--out", out, "--text", "title")
+    assert [line.partition(" ")[2] for line in done.said] == [
+        "b.csv is read as  delimiter ;  encoding cp1252",
+        "c.tsv is read as  delimiter tab  encoding utf-16",
+    ]
+    tables = [pq.read_table(out / f"{name}.parquet") for name in ("in", "b", "c")]
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])
+    sources = [json.loads(table.schema.metadata[b"charmill"])["source"] for table in tables]
+    found = [(source["delimiter"], source["encoding"]) for source in sources]
+    assert found == [(",", "utf-8"), (";", "cp1252"), ("\t", "utf-16")]
 
 
 def test_a_person_can_read_the_report_of_no_rows(tmp_path: Path, capsys: Capsys) -> None:

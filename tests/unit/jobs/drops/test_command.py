@@ -69,6 +69,39 @@ def test_what_is_written(run: Run, outbox: Path) -> None:
     assert quarantine["source"].to_list() == ["drop0.csv"]
 
 
+def test_an_inbox_of_files_of_several_kinds(run: Run, tmp_path: Path, outbox: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    text = make_csv(tmp_path / "in.csv", 20).read_text(encoding="utf-8").replace("and", "\u00e9n")
+    kinds = {
+        "a.csv": (",", "", "utf-8"),
+        "b.csv": (";", "", "cp1252"),
+        "c.tsv": ("\t", "", "utf-16"),
+        "d.csv": ("|", "", "utf-8-sig"),
+        "e.csv": (";", "sep=;\n", "utf-16"),
+    }
+    for name, (delimiter, before, encoding) in kinds.items():
+        data = (before + text.replace(",", delimiter)).encode(encoding)
+        (other / name).write_bytes(data)
+        (other / f"{name}.gz").write_bytes(gzip.compress(data, mtime=0))
+    (other / "f.csv").write_text("label\ntools\nfish\n" * 3, encoding="utf-8")
+    (other / "g.csv").write_text("label;title, or so\na;b, c\nd;e, f\n", encoding="utf-8")
+    done = run("--keep", "label", inbox=other)
+    assert done.code == 65
+    assert (json.loads(done.out)["scored"], json.loads(done.out)["failed"]) == (10, 2)
+    read = {row[0]: row[1:] for row in ledger(outbox, "name", "state", "rows_scored", "delimiter", "encoding", "error")}
+    for name, (delimiter, _, encoding) in kinds.items():
+        expected = ("scored", 20, delimiter, encoding.removesuffix("-sig"), "")
+        assert read[name] == read[f"{name}.gz"] == expected
+    assert read["g.csv"][:4] == ("failed", 0, "", "")
+    assert "it is not clear what stands between its fields" in read["g.csv"][4]
+    scores = {path.name.partition("-")[0]: path for path in outbox.glob("*.parquet")}
+    assert all(pl.read_parquet(path).equals(pl.read_parquet(scores["a"])) for path in scores.values())
+    notes = [line.partition(" ")[2] for line in done.said]
+    assert "a.csv scored  rows 20  quarantined 0" in notes
+    assert "c.tsv scored  rows 20  quarantined 0  delimiter tab  encoding utf-16" in notes
+
+
 def test_nothing_to_do_is_done(run: Run, outbox: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -126,7 +159,7 @@ def test_rescore_with_other_flags_replaces(run: Run, outbox: Path) -> None:
 
 
 def test_a_drop_that_cannot_be_read_does_not_stop_the_others(run: Run, inbox: Path, outbox: Path) -> None:
-    (inbox / "a.csv").write_bytes("text\na\n".encode("utf-16"))
+    (inbox / "a.csv").write_bytes("text\na\n".encode("utf-16-le"))
     (inbox / "b.csv").write_text("other\na\n")
     (inbox / "c.csv").write_text("label,title\n" + "bad\n" * 5 + "tools,chisel\n")
     done = run()

@@ -89,7 +89,7 @@ def test_the_metadata_says_where_it_all_came_from(csv: Path, tmp_path: Path) -> 
     _score(csv, out)
     model = read_model(shared_run())
     assert json.loads(pq.read_metadata(out).metadata[b"charmill"]) == {
-        "format_version": 2,
+        "format_version": 3,
         "rows_in": 200,
         "rows_scored": 200,
         "rows_quarantined": 0,
@@ -97,6 +97,8 @@ def test_the_metadata_says_where_it_all_came_from(csv: Path, tmp_path: Path) -> 
             "name": "in.csv",
             "bytes": csv.stat().st_size,
             "sha256": hashlib.sha256(csv.read_bytes()).hexdigest(),
+            "delimiter": ",",
+            "encoding": "utf-8",
         },
         "model_fingerprint": model.fingerprint,
         "profile_fingerprint": model.profile.fingerprint,

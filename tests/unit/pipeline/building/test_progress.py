@@ -34,7 +34,9 @@ PROGRESS_MADE = Progress(
     ),
     shards=[SHARD],
     labels=["ä", "\0"],
-    sources=[SourceEntry(name="s", bytes=1, sha256="x", rows_in=3, rows=2, quarantined=1)],
+    sources=[
+        SourceEntry(name="s", bytes=1, sha256="x", delimiter=",", encoding="utf-8", rows_in=3, rows=2, quarantined=1)
+    ],
     prefix=HashedFile(bytes=4, sha256="y"),
     parts=[HashedFile(name=part_name(12), bytes=5, sha256="z")],
 )
@@ -73,7 +75,7 @@ def write_hashed(stage: Path, content: object) -> None:
     "mark", [{"source": -1}, {"source": 2}, {"rows": {TRAIN: 5}}, {"rows": {TRAIN: 5, VALID: 0, "more": 1}}]
 )
 def test_a_mark_that_no_build_has_is_not_believed(tmp_path: Path, mark: dict[str, Any]) -> None:
-    content: Any = {"format_version": 1, **asdict(PROGRESS_MADE)}
+    content: Any = {"format_version": 2, **asdict(PROGRESS_MADE)}
     write_hashed(tmp_path, content)
     assert read_progress(tmp_path, "f") == PROGRESS_MADE
     content["mark"] |= mark
@@ -83,7 +85,7 @@ def test_a_mark_that_no_build_has_is_not_believed(tmp_path: Path, mark: dict[str
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "", ".", ".."])
 def test_names_that_leave_the_folder_are_not_believed(tmp_path: Path, name: str) -> None:
-    content: Any = {"format_version": 1, **asdict(PROGRESS_MADE)}
+    content: Any = {"format_version": 2, **asdict(PROGRESS_MADE)}
     for folder, key in [(content["shards"][0], kind) for kind in ("codes", "labels", "rows")] + [
         (content["parts"][0], "name")
     ]:

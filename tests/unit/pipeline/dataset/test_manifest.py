@@ -25,7 +25,11 @@ MANIFEST = Manifest(
     profile=PROFILES["ascii"],
     labels=["æ", "b"],
     split=SplitEntry(method="hash", valid_fraction=0.1, seed=828, stratify=False),
-    sources=[SourceEntry(name="ü.csv", bytes=10, sha256="d", rows_in=5, rows=3, quarantined=2)],
+    sources=[
+        SourceEntry(
+            name="ü.csv", bytes=10, sha256="d", delimiter=";", encoding="cp1252", rows_in=5, rows=3, quarantined=2
+        )
+    ],
     shards=[SHARD, replace(SHARD, split="valid", num_rows=0)],
 )
 
@@ -64,7 +68,7 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
-        (_set("format_version", value=3), MismatchError, "format_version is 3, expected 2"),
+        (_set("format_version", value=2), MismatchError, "format_version is 2, expected 3; encode the CSVs again"),
         (_set("profile", "fingerprint", value="feed"), MismatchError, rf"feed.*{MANIFEST.profile.fingerprint}"),
         (_set("profile", "max_length", value=64), MismatchError, "profile mismatch"),
         (_set("profile", "name", value="klingon"), MismatchError, "klingon"),
@@ -116,11 +120,3 @@ def test_a_folder_without_manifest_is_no_dataset(tmp_path: Path) -> None:
 )
 def test_fingerprint_changes_with_the_content(other: Manifest) -> None:
     assert other.fingerprint != MANIFEST.fingerprint
-
-
-def test_the_first_version_is_read_and_keeps_its_name(tmp_path: Path) -> None:
-    """Checkpoints and datasets to add to name a dataset by its fingerprint."""
-    first = replace(MANIFEST, format_version=1)
-    (tmp_path / "manifest.json").write_bytes(first.to_bytes())
-    assert read_manifest(tmp_path) == first
-    assert read_manifest(tmp_path).fingerprint == first.fingerprint != MANIFEST.fingerprint

@@ -78,8 +78,10 @@ def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
 
 def test_another_format_version(tmp_path: Path, database: Database) -> None:
     database.close()
-    _change(tmp_path, "PRAGMA user_version = 2")
-    with pytest.raises(MismatchError, match="format_version is 2, expected 1"):
+    _change(tmp_path, "PRAGMA user_version = 1")
+    with pytest.raises(
+        MismatchError, match="format_version is 1, expected 2; use the charmill that made it, or another --outbox"
+    ):
         Database(tmp_path)
 
 

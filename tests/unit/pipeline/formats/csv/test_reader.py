@@ -11,10 +11,11 @@ import pytest
 import zstandard
 
 from pipeline.errors import InputError, UsageError
+from pipeline.formats.csv.detect_delimiter import ONE_COLUMN
 from pipeline.records.rows import kept_name
 from pipeline.storage.source import Source, find_sources
 from tests import naive_scanner
-from tests.reading import read_bytes, read_source, split_options
+from tests.reading import AUTO, read_bytes, read_source, split_options
 
 Pack = Callable[[bytes], bytes]
 
@@ -202,6 +203,113 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [reject.source for reject in reading.rejects] == ["stdin"]
 
 
+KINDS = {
+    "commas": ("utf-8", "text,label\n", ","),
+    "semicolons": ("cp1252", "text;label\n", ";"),
+    "tabs": ("utf-16", "text\tlabel\n", "\t"),
+    "big-endian": ("utf-16-be", "\ufefftext|label\n", "|"),
+    "separator line": ("utf-8-sig", "sep=;\ntext;label\n", ";"),
+    "separator line in UTF-16": ("utf-16", "sep=|\ntext|label\n", "|"),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("line_ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_of_any_kind_and_where_their_rejects_were(kind: str, line_ending: str, pack: Pack) -> None:
+    encoding, header, delimiter = KINDS[kind]
+    first, bad = f'"café, {{a}}; b|c\td\n"{delimiter}x\n', "much" + f"{delimiter}too" * 2 + f"{delimiter}much\n"
+    text = (header + first + bad + f"{delimiter}x\n").replace("\n", line_ending)
+    data = text.encode(encoding)
+    stored = {"utf-16": "utf-16-le", "utf-8-sig": "utf-8"}.get(encoding, encoding)
+
+    reading = read_bytes(pack(data), label="label", **AUTO)
+
+    assert reading.column("text") == [f"café, {{a}}; b|c\td{line_ending}"]
+    lines = header.count("\n") + 3
+    assert [(reject.record, reject.line, reject.reason) for reject in reading.rejects] == [
+        (1, lines, "too_many_fields"),
+        (2, lines + 1, "blank_text"),
+    ]
+    for reject, raw in zip(reading.rejects, (bad, f"{delimiter}x"), strict=True):
+        assert reject.raw == raw.rstrip().encode(stored)
+        assert data[reject.byte_offset :].startswith(reject.raw)
+
+
+def test_a_separator_line_is_no_record_whatever_the_flags_say() -> None:
+    data = b"sep=;\r\na;b,c\r\nbad\r\n"
+    semicolons = read_bytes(data, columns=["text", "b"])
+    assert (semicolons.numbers, [reject.record for reject in semicolons.rejects]) == ([0], [1])
+    assert [(reject.line, reject.byte_offset) for reject in semicolons.rejects] == [(3, 14)]
+    assert read_bytes(data, columns=["text", "b"], delimiter=",").column("text") == ["a;b"]
+    for empty in (b"sep=;", b"sep=;\n\n"):
+        with pytest.raises(InputError, match="there is no record in it"):
+            read_bytes(empty, **AUTO)
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_the_first_bytes_may_end_within_a_character_and_a_record(shift: int) -> None:
+    reading = read_bytes(b"text;b\n" + b"x" * shift + "\U0001f600".encode() * 30_000 + b";\n", **AUTO)
+    assert reading.column("text") == ["x" * shift + "\U0001f600" * 30_000]
+
+
+def test_a_first_record_that_is_longer_than_what_is_looked_at() -> None:
+    data = b'"' + b"one,two;" * 10_000 + b'";b\n'
+    with pytest.raises(InputError, match="its first record does not end within 65,536 bytes"):
+        read_bytes(data, columns=["text", "b"], **AUTO)
+    assert read_bytes(data, columns=["text", "b"], delimiter=";", encoding="auto").num_records == 1
+
+
+def test_what_is_not_utf8_behind_an_ascii_head_is_quarantined() -> None:
+    plain = b"text,label\n" + b"an ordinary title,x\n" * 4000
+    reading = read_bytes(plain + "café,x\n".encode("cp1252") + "thé,x\n".encode(), **AUTO)
+    assert reading.reasons == [(4000, "invalid_encoding")]
+    assert reading.column("text")[-1] == "thé"
+
+
+def test_a_file_of_one_column_may_have_any_character_in_its_text() -> None:
+    text = 'text\nno comma\none, or two; or a | and a \t\n"quoted, too"\n'
+    expected = ["no comma", "one, or two; or a | and a \t", "quoted, too"]
+    assert read_bytes(text.encode(), **AUTO).column("text") == expected
+    assert read_bytes(text.encode(), delimiter=ONE_COLUMN).column("text") == expected
+    assert read_bytes(text.encode(), columns=["text"], **AUTO).column("text") == ["text", *expected]
+
+
+def test_header_names_lose_surrounding_spaces() -> None:
+    reading = read_bytes(b' label ," text", my id\t\na, b ,c\n', label="label", keep=["my id"])
+    assert (reading.column("text"), reading.column(kept_name("my id"))) == ([" b "], ["c"])
+
+
+@pytest.mark.parametrize(
+    ("data", "flags", "message"),
+    [
+        (b"a;price, in euro\n1;2,5\n", {}, "input.csv: it is not clear what stands between its fields: "),
+        (
+            "text\n\u041f\u0440\u0438\n".encode("cp1251"),
+            {},
+            "input.csv: its encoding is not clear: it is neither UTF-8",
+        ),
+        (b"text\n1,2\n", {}, "input.csv: the header names one column, but ',' cuts the only record into 2 fields"),
+        (b"1,2\n", {"columns": ["text"]}, "--columns names one column"),
+        ("text\na\n".encode("utf-16-le"), {}, "this is UTF-16 text, expected CSV in UTF-8; add --encoding utf-16-le"),
+        (b"PK\x03\x04aaaa", {}, "zip"),
+        (b"", {}, "there is no record in it"),
+        (b"", {"columns": ["text", "b"]}, "there is no record in it"),
+        (b'"text\n1\n', {}, "header on line 1 is malformed .unclosed_quote"),
+        (
+            b"a:text\n1:2\n",
+            {},
+            "something other than , ; . or a tab stands between its columns, name it with --delimiter",
+        ),
+    ],
+)
+def test_refused_where_it_looks_by_itself(data: bytes, flags: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_bytes(data, **AUTO | flags)
+    assert str(caught.value.path).endswith("input.csv")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("data", "flags", "message"),
     [
@@ -228,8 +336,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ("text\na\n".encode("utf-16-le"), {}, "UTF-16.*--encoding utf-16-le"),
         (bytes(range(256)) * 10, {}, "binary data"),
         (b"PK\x03\x04aaaa", {}, "zip"),
-        (gzip.compress(gzip.compress(b"text\n")), {}, "gzip data within compressed data"),
-        (gzip.compress(b""), {}, "there is no record in it"),
+        (gzip.compress(gzip.compress(b"text\n", mtime=0), mtime=0), {}, "gzip data within compressed data"),
+        (gzip.compress(b"", mtime=0), {}, "there is no record in it"),
     ],
 )
 def test_refused_input(data: bytes, flags: dict[str, Any], message: str) -> None:

@@ -1,0 +1,65 @@
+"""Tells from a file's first bytes whether it is in UTF-8 or in Windows' cp1252. Byte order marks of other encodings are for `sniff` to see.
+
+The lines that are not plain ASCII decide. Nearly all of them must speak for the same encoding: one damaged character makes no cp1252 of a
+file in UTF-8. Any bytes can be read as cp1252, but in other alphabets and code pages that gives three accented letters in a row, or signs
+within words, as in `za¿ó³æ`.
+"""
+
+import codecs
+import re
+
+from pipeline.formats.sniff import UTF8, HeadError
+
+CP1252 = "cp1252"
+_MIN_SHARE = 0.9
+_LETTER = rb"[A-Za-z\xc0-\xff]"
+_SIGN = rb"[\x82-\x84\x86-\x89\x8b\x93\x94\x98\x9b\xa1-\xa9\xab\xac\xae\xaf\xb1-\xb3\xb6\xb8\xb9\xbb-\xbf]"
+_NOT_WESTERN = re.compile(rb"[\xc0-\xff]{3}|[\x80-\xff]{5}|" + _LETTER + _SIGN + _LETTER)
+
+
+def detect_encoding(head: bytes, *, is_whole: bool) -> str:
+    """Return the name of the encoding, as `--encoding` takes it.
+
+    Args:
+        head: The first bytes of an input, text without a byte order mark of UTF-16 or UTF-32.
+        is_whole: There are no further ones.
+
+    Raises:
+        HeadError: It may be one or the other, or none of them.
+    """
+    if _is_utf8(head, is_whole=is_whole):
+        return UTF8
+    lines = [line for line in head.splitlines(keepends=True) if not line.isascii()]
+    others = [line for line in lines if not _is_utf8(line, is_whole=is_whole or line.endswith((b"\n", b"\r")))]
+    num_utf8 = len(lines) - len(others)
+    num_cp1252 = sum(map(_is_cp1252, others))
+    if num_utf8 >= _MIN_SHARE * len(lines):
+        return UTF8
+    if num_cp1252 >= _MIN_SHARE * len(lines):
+        return CP1252
+    if num_utf8:
+        raise HeadError(
+            f"its encoding is not clear: of the first {len(lines):,} lines that are not plain ASCII, {num_utf8:,} are UTF-8 and "
+            f"{len(others):,} are not; mend it, or add --encoding {UTF8} to quarantine what is not UTF-8, or --encoding {CP1252}"
+        )
+    raise HeadError(
+        f"its encoding is not clear: it is neither UTF-8 nor, by its looks, {CP1252}; name it with --encoding, as in --encoding cp1250, "
+        "cp1251 or shift_jis"
+    )
+
+
+def _is_utf8(part: bytes, *, is_whole: bool) -> bool:
+    """Whether bytes are UTF-8; where they are not whole, they may end within a character."""
+    try:
+        codecs.getincrementaldecoder(UTF8)().decode(part, final=is_whole)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_cp1252(line: bytes) -> bool:
+    try:
+        line.decode(CP1252)
+    except UnicodeDecodeError:
+        return False
+    return not _NOT_WESTERN.search(line)
