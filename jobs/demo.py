@@ -17,9 +17,10 @@ from jobs.cli.help import OUTPUT
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
+from pipeline.text.synthetic import write_titles
 
 AGNEWS_COLUMNS = "label,title,description"
-SAMPLE = Path(__file__).parent.parent / "data" / "sample.csv"
+SAMPLE_ROWS = 2000
 
 
 @Parameter(name="*")
@@ -27,7 +28,7 @@ SAMPLE = Path(__file__).parent.parent / "data" / "sample.csv"
 class DemoConfig:
     """Encode titles, train on them, score those held out, and say where everything is.
 
-    The titles are AG News from the folder that AGNEWS_DIR names, else from data/agnews, else downloaded, else the made-up sample.
+    The titles are AG News from the folder that AGNEWS_DIR names, else from data/agnews, else downloaded, else made up.
 
     Examples:
         demo
@@ -46,7 +47,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     """
     started = time.monotonic()
     common = CommonConfig(threads=config.common.threads, log=config.common.log, overwrite=True)
-    titles, what = _find_titles(common)
+    titles, what = _find_titles(config.out, common)
     dataset, run_folder, held_out = config.out / "dataset", config.out / "run", config.out / "held_out.csv"
     columns = AGNEWS_COLUMNS if titles.name == "train.csv" else ""
     _say(f"1/3 encode {what}")
@@ -86,8 +87,8 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _find_titles(common: CommonConfig) -> tuple[Path, str]:
-    """The CSV to use, and what it is."""
+def _find_titles(out: Path, common: CommonConfig) -> tuple[Path, str]:
+    """The CSV to use, and what it is; the sample is written into `out`, since an installed charmill has no `data` folder."""
     named = os.environ.get("AGNEWS_DIR", "")
     if named and not (Path(named) / "train.csv").is_file():
         raise UsageError(f"AGNEWS_DIR={named}: there is no train.csv in it")
@@ -99,7 +100,9 @@ def _find_titles(common: CommonConfig) -> tuple[Path, str]:
         fetch.run(fetch.FetchConfig("agnews", common=CommonConfig(log=common.log)))
     except (InputError, MissingError, TemporaryError) as error:
         _say(f"no download: {error}")
-        return SAMPLE, f"the made-up sample, {SAMPLE.name}"
+        out.mkdir(parents=True, exist_ok=True)
+        write_titles(out / "sample.csv", SAMPLE_ROWS, seed=1)
+        return out / "sample.csv", f"{SAMPLE_ROWS:,} made-up titles"
     return Path("data/agnews/train.csv"), "AG News titles, downloaded into data/agnews"
 
 

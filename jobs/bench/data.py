@@ -88,7 +88,7 @@ def choose_kinds(choice: Choice, *, both: bool) -> list[Kind]:
     if choice == "agnews":
         raise MissingError(
             "--data agnews: there is no train.csv in data/agnews, nor in a folder that AGNEWS_DIR names; "
-            "fetch it with python -m jobs.fetch agnews, or take --data synthetic"
+            "fetch it with charmill fetch agnews, or take --data synthetic"
         )
     return ["synthetic"]
 

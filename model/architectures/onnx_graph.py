@@ -51,7 +51,7 @@ class GraphBuilder:
         if self._weight_bytes > MAX_WEIGHT_BYTES:
             raise InputError(
                 f"the weights take {self._weight_bytes:,} bytes or more, but one ONNX file holds {MAX_WEIGHT_BYTES:,}; "
-                "train a smaller network, or score with python -m jobs.score"
+                "train a smaller network, or score with charmill score"
             )
         self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name

@@ -44,10 +44,10 @@ def read_model(run: Path) -> Model:
     """
     path = run / MODEL_JSON
     if not run.is_dir():
-        raise UsageError(f"{run}: there is no such run; name the folder that python -m jobs.train wrote", path=run)
+        raise UsageError(f"{run}: there is no such run; name the folder that charmill train wrote", path=run)
     if not path.exists():
         raise UsageError(
-            f"{run}: {MODEL_JSON} is missing, so no training has finished there; go on with python -m jobs.train --resume",
+            f"{run}: {MODEL_JSON} is missing, so no training has finished there; go on with charmill train --resume",
             path=run,
         )
     stored = read_json(path, _StoredModel, (FORMAT_VERSION,), REMEDY)

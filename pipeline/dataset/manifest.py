@@ -152,9 +152,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if folder.is_dir() and not path.exists():
         raise UsageError(
-            f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with python -m jobs.encode", path=folder
+            f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with charmill encode", path=folder
         )
-    stored = read_json(path, _StoredManifest, (FORMAT_VERSION,), "encode the CSVs again with python -m jobs.encode")
+    stored = read_json(path, _StoredManifest, (FORMAT_VERSION,), "encode the CSVs again with charmill encode")
     return Manifest(**vars(stored) | {"profile": profile_from_json(stored.profile, str(folder))})
 
 

@@ -44,11 +44,12 @@ def test_without_titles_and_without_a_download_the_sample_is_taken(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fetch, "run", fail)
     monkeypatch.setattr(encode, "run", stop)
-    with pytest.raises(KeyboardInterrupt, match=r"/data/sample\.csv"):
+    with pytest.raises(KeyboardInterrupt, match=r"^data/demo/sample\.csv"):
         run(DemoConfig())
+    assert len(pl.read_csv("data/demo/sample.csv")) == 2000
     assert capsys.readouterr().err.splitlines()[1:] == [
         "no download: nobody listens",
-        "1/3 encode the made-up sample, sample.csv",
+        "1/3 encode 2,000 made-up titles",
     ]
 
 

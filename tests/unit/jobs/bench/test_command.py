@@ -139,7 +139,7 @@ def test_a_peer_that_fails_costs_its_row(capsys: Capsys, monkeypatch: pytest.Mon
         (["--runs", 0], 2, "--runs 0"),
         (["--growth-rows", "1000,many"], 2, "--growth-rows '1000,many'"),
         (["--without", "pandas"], 2, "--without 'pandas': expected some of pyarrow, "),
-        (["encode", "--data", "agnews"], 69, "python -m jobs.fetch agnews"),
+        (["encode", "--data", "agnews"], 69, "charmill fetch agnews"),
     ],
 )
 def test_trouble_is_one_line(
