@@ -103,7 +103,7 @@ def test_damaged_file(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_folder_without_manifest_is_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"jobs\.encode"):
+    with pytest.raises(UsageError, match=r"charmill encode"):
         read_manifest(tmp_path)
     with pytest.raises(UsageError, match="no such file"):
         read_manifest(tmp_path / "nowhere")
