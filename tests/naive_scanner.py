@@ -90,9 +90,9 @@ def _quoted(data: bytes, start: int, opening: int, delimiter: bytes, max_record_
     closing = _closing_quote(data, opening)
     limit = start + max_record_bytes
     if closing > limit and len(data) > limit:  # Still open when the record is already longer than allowed.
-        if LF in data[start : limit + 1]:
+        if LF in data[start : limit + 1] and opening < limit:
             raise _MalformedError("unclosed_quote", _end_of_line(data, start))
-        raise _MalformedError("record_too_long", _end_of_line(data, limit + 1))
+        raise _MalformedError("record_too_long", _end_of_line(data, max(opening, limit) + 1))
     if closing == len(data):
         raise _MalformedError("unclosed_quote", _end_of_line(data, start))
     after = data[closing + 1 :]
@@ -105,7 +105,9 @@ def _quoted(data: bytes, start: int, opening: int, delimiter: bytes, max_record_
     elif LF in data[opening:closing]:
         raise _MalformedError("unclosed_quote", _end_of_line(data, start))
     else:
-        raise _MalformedError("bad_quote", _end_of_line(data, closing))
+        end = _end_of_line(data, closing)
+        too_long = len(_without_ending(data[start:end])) > max_record_bytes
+        raise _MalformedError("record_too_long" if too_long else "bad_quote", end)
     return data[opening + 1 : closing].replace(QUOTE * 2, QUOTE), end
 
 

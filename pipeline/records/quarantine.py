@@ -1,4 +1,4 @@
-"""The quarantine: every record that did not become a row, whole, with where it was and why."""
+"""The quarantine: every record that did not become a row, with where it was, why, and its bytes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +24,14 @@ SCHEMA = pa.schema(
         pa.field("line", pa.int64(), nullable=False),  # 1-based physical line where the record starts
         pa.field("byte_offset", pa.int64(), nullable=False),  # in the decompressed file
         pa.field("reason", pa.string(), nullable=False),
-        pa.field("raw", pa.binary(), nullable=False),  # the whole record as stored, without its line ending
+        pa.field(
+            "raw", pa.binary(), nullable=False
+        ),  # as stored, without the line ending; the first RAW_BYTES of one too long
+        pa.field("raw_bytes", pa.int64(), nullable=False),  # length of the record
     ]
 )
+RAW_BYTES = 1 << 16
+"""All that is kept of a record that is too long."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Reject:
     byte_offset: int
     reason: str
     raw: bytes
+    raw_bytes: int
 
 
 class QuarantineWriter:
@@ -60,7 +66,9 @@ class QuarantineWriter:
             return
         if self._sink is None:
             self._sink = ParquetSink(self.path, SCHEMA)
-        columns = zip(*((r.source, r.record, r.line, r.byte_offset, r.reason, r.raw) for r in rejects), strict=True)
+        columns = zip(
+            *((r.source, r.record, r.line, r.byte_offset, r.reason, r.raw, r.raw_bytes) for r in rejects), strict=True
+        )
         self._sink.write(pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA))
         self.num_rows += len(rejects)
         for reject in rejects:

@@ -106,7 +106,7 @@ def _count(path: Path, **how: object) -> tuple[int, int, list[str], int]:
         num_records += block.num_records
         num_rows += len(block.frame)
         reasons |= {reject.reason for reject in block.rejects}
-        num_bytes += sum(len(reject.raw) for reject in block.rejects)
+        num_bytes += sum(reject.raw_bytes for reject in block.rejects)
     return num_records, num_rows, sorted(reasons), num_bytes
 
 

@@ -7,10 +7,10 @@ import polars as pl
 
 from pipeline.formats.csv.field_kernel import BOTH
 from pipeline.formats.csv.record_block import RecordBlock
-from pipeline.formats.csv.scan_kernel import LINE, START
+from pipeline.formats.csv.scan_kernel import LINE, REASONS, RECORD_TOO_LONG, START
 from pipeline.formats.encodings import num_stored, restore
 from pipeline.records.cleaning import clean
-from pipeline.records.quarantine import Reject
+from pipeline.records.quarantine import RAW_BYTES, Reject
 from pipeline.records.rows import Place, RowBlock
 from pipeline.records.wanted import Wanted
 
@@ -82,6 +82,7 @@ class CsvBlock:
             start = int(block.table[index, START])
             offset += num_stored(block.data[before:start], self.encoding)
             before = start
+            raw = restore(block.raw(index), self.encoding)
             rejects.append(
                 Reject(
                     source=self.source,
@@ -89,7 +90,8 @@ class CsvBlock:
                     line=int(block.table[index, LINE]),
                     byte_offset=offset,
                     reason=reasons[record],
-                    raw=restore(block.raw(index), self.encoding),
+                    raw=raw[:RAW_BYTES] if reasons[record] == REASONS[RECORD_TOO_LONG] else raw,
+                    raw_bytes=block.raw_bytes or len(raw),
                 )
             )
         return rejects

@@ -8,7 +8,7 @@ from pipeline.formats.csv.detect_delimiter import ONE_COLUMN
 from pipeline.formats.encodings import AUTO, normalize_encoding
 from pipeline.records.wanted import require_distinct
 
-MAX_RECORD_BYTES = 1 << 30
+MAX_RECORD_BYTES = 1 << 28  # So that no block passes the 2 GiB that offsets of Arrow reach.
 
 
 @dataclass(frozen=True, kw_only=True)

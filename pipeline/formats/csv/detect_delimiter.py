@@ -102,7 +102,7 @@ class _Head:
 
     def _scan(self, delimiter: str, position: int, fields: int, capacity: int) -> tuple[npt.NDArray[np.int64], int]:
         table = np.empty((capacity, RECORD_FIELDS), np.int64)
-        count, position, _ = scan_records(
+        count, position, _, _ = scan_records(
             self.data, position, 1, self.is_whole, byte_of(delimiter), fields, self.max_record_bytes, table
         )
         return table[:count], position

@@ -8,13 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.errors import InputError
 from pipeline.formats.csv.field_kernel import VIEW_WORDS, cut_fields
 from pipeline.formats.csv.scan_kernel import OK, REASONS, START, STATUS, STOP, Bytes
 from pipeline.records.quarantine import INVALID_ENCODING
 from pipeline.records.rows import Place
-
-VIEW_LIMIT = (1 << 31) - 1  # Arrow's string views have 32-bit offsets.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +35,20 @@ class RecordBlock:
         place: Where data begins.
         table: int64 [N, RECORD_FIELDS], as `scan_records` writes it.
         delimiter: The byte between fields.
+        raw_bytes: Of a block of one record that is too long, of which data holds the beginning, its length as stored.
 
     Attributes:
         reasons: Records that are not well-formed, by index into table.
         well_formed: Indices into table of the records that go on, int64 [M].
     """
 
-    def __init__(self, *, data: Bytes, place: Place, table: npt.NDArray[np.int64], delimiter: int) -> None:
+    def __init__(
+        self, *, data: Bytes, place: Place, table: npt.NDArray[np.int64], delimiter: int, raw_bytes: int = 0
+    ) -> None:
         self.data = data
         self.place = place
         self.table = table
+        self.raw_bytes = raw_bytes
         self._delimiter = delimiter
         status = table[:, STATUS]
         self.reasons = {int(index): REASONS[status[index]] for index in np.flatnonzero(status != OK)}
@@ -56,7 +57,7 @@ class RecordBlock:
             self.well_formed = np.delete(self.well_formed, list(self.reasons))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self.data, self.place, self.table, self._delimiter)
+        return _rebuilt, (self.data, self.place, self.table, self._delimiter, self.raw_bytes)
 
     def check_encoding(self) -> None:
         """Take records that are not UTF-8 out of the well-formed ones."""
@@ -78,8 +79,6 @@ class RecordBlock:
             wanted: Their indices, ascending, each below the number of fields.
         """
         data, table = self.data, self.table[self.well_formed] if self.reasons else self.table
-        if len(data) > VIEW_LIMIT:
-            data, table = _joined(data, table)
         unquoted = np.empty(len(data), np.uint8)
         views = np.empty((len(wanted), len(table), VIEW_WORDS), np.uint32)
         edges = np.empty((len(wanted), len(table)), np.uint8)
@@ -98,24 +97,10 @@ class RecordBlock:
         ]
 
 
-def _rebuilt(data: Bytes, place: Place, table: npt.NDArray[np.int64], delimiter: int) -> RecordBlock:
+def _rebuilt(data: Bytes, place: Place, table: npt.NDArray[np.int64], delimiter: int, raw_bytes: int) -> RecordBlock:
     """A block that was pickled, its data read-only again, so that Numba compiles one version of a kernel."""
     data.flags.writeable = False
-    return RecordBlock(data=data, place=place, table=table, delimiter=delimiter)
-
-
-def _joined(data: Bytes, table: npt.NDArray[np.int64]) -> tuple[Bytes, npt.NDArray[np.int64]]:
-    """The records alone, without what is between them, as data and table; for a block in which a malformed record takes gigabytes."""
-    stops = np.cumsum(table[:, STOP] - table[:, START])
-    if len(stops) and stops[-1] > VIEW_LIMIT:
-        raise InputError(
-            f"a block of {stops[-1]:,} bytes of records is more than {VIEW_LIMIT:,}; use a smaller --max-record-bytes"
-        )
-    joined = np.concatenate([np.empty(0, np.uint8), *(data[record[START] : record[STOP]] for record in table)])
-    joined.flags.writeable = False
-    moved = table.copy()
-    moved[:, START], moved[:, STOP] = stops - (table[:, STOP] - table[:, START]), stops
-    return joined, moved
+    return RecordBlock(data=data, place=place, table=table, delimiter=delimiter, raw_bytes=raw_bytes)
 
 
 def is_utf8(data: Bytes) -> bool:

@@ -27,7 +27,7 @@ RECORD_FIELDS = 4
 
 LF, CR, QUOTE = 10, 13, 34
 
-_INCOMPLETE = -1
+_INCOMPLETE, _ENDLESS = -1, -2
 # What an earlier scan found out: see `_scan_one`.
 _NOTHING, _CLOSES_WRONGLY, _STAYS_OPEN, _STAYS_OPEN_ON_LINE = range(4)
 
@@ -38,6 +38,18 @@ def _line_end(data: Bytes, position: int) -> int:
     while position < data.shape[0] and data[position] != LF:
         position += 1
     return position
+
+
+@njit(nogil=True, cache=True)
+def _length(data: Bytes, start: int, stop: int) -> int:
+    """The bytes of a record that ends at an LF or with the data; the CR before it does not count."""
+    return stop - start - (stop > start and data[stop - 1] == CR)
+
+
+@njit(nogil=True, cache=True)
+def _unfinished(num_bytes: int, max_bytes: int) -> int:
+    """What to make of a record, not within quotes, of which the data has so many bytes: its last one may be a CR that does not count."""
+    return _ENDLESS if num_bytes - 1 > max_bytes else _INCOMPLETE
 
 
 @njit(nogil=True, cache=True)
@@ -63,7 +75,8 @@ def _scan_one(
 
     Returns:
         (stop, status, num_fields, found, found_at): stop is the LF that ends the record, or the end of the data, or _INCOMPLETE where
-        the data does not show yet how the record ends; found and found_at are the next scan's known and known_until.
+        the data does not show yet how the record ends, or _ENDLESS where it is too long and will end with the physical line that goes on
+        behind the data; found and found_at are the next scan's known and known_until.
     """
     end = data.shape[0]
     position = start
@@ -73,15 +86,16 @@ def _scan_one(
     while True:
         if position < end and data[position] == QUOTE:
             ran_past_line = False
+            opening = position
             position += 1
             while True:
                 if position - start > max_bytes:
-                    if first_line_end >= 0:
+                    if first_line_end >= 0 and opening - start < max_bytes:
                         found = _STAYS_OPEN if ran_past_line else _STAYS_OPEN_ON_LINE
                         return first_line_end, UNCLOSED_QUOTE, num_fields, found, position
                     position = _line_end(data, position)
                     if position == end and not final:
-                        return _INCOMPLETE, OK, 0, _NOTHING, 0
+                        return _ENDLESS, OK, 0, _NOTHING, 0
                     return position, RECORD_TOO_LONG, num_fields, _NOTHING, 0
                 if position >= end:
                     if not final:
@@ -119,14 +133,15 @@ def _scan_one(
                         return first_line_end, UNCLOSED_QUOTE, num_fields, _CLOSES_WRONGLY, position
                     position = _line_end(data, position)
                     if position == end and not final:
-                        return _INCOMPLETE, OK, 0, _NOTHING, 0
-                    return position, BAD_QUOTE, num_fields, _NOTHING, 0
+                        return _unfinished(position - start, max_bytes), OK, 0, _NOTHING, 0
+                    status = RECORD_TOO_LONG if _length(data, start, position) > max_bytes else BAD_QUOTE
+                    return position, status, num_fields, _NOTHING, 0
                 position += 1
         else:
             while position < end and data[position] != delimiter and data[position] != LF:
                 position += 1
         if position >= end and not final:
-            return _INCOMPLETE, OK, 0, _NOTHING, 0
+            return _unfinished(position - start, max_bytes), OK, 0, _NOTHING, 0
         if position < end and data[position] == delimiter:
             num_fields += 1
             position += 1
@@ -136,10 +151,8 @@ def _scan_one(
             took_over = False
             known = _NOTHING
             position, num_fields, first_line_end = start, 1, -1
-    length = position - start
-    if length > 0 and data[position - 1] == CR:
-        length -= 1
-    return position, (RECORD_TOO_LONG if length > max_bytes else OK), num_fields, _NOTHING, 0
+    status = RECORD_TOO_LONG if _length(data, start, position) > max_bytes else OK
+    return position, status, num_fields, _NOTHING, 0
 
 
 @njit(nogil=True, cache=True)
@@ -254,9 +267,11 @@ def scan_records(
         records: int64 [capacity, RECORD_FIELDS], written: START and STOP (without the line ending), LINE, STATUS.
 
     Returns:
-        (num_records, position, line): where and at which line to go on.
+        (num_records, position, line, is_endless): where and at which line to go on; whether the record there is too long, and ends with
+        the physical line that goes on behind the data.
     """
     count = 0
+    stop: Any = 0
     end = data.shape[0]
     known, known_until = _NOTHING, 0
     while position < end and count < records.shape[0]:
@@ -277,7 +292,7 @@ def scan_records(
         stop, status, fields, known, known_until = _scan_one(
             data, position, final, delimiter, max_bytes, known, known_until
         )
-        if stop == _INCOMPLETE:
+        if stop < 0:
             break
         if status == OK and num_fields > 0 and fields != num_fields:
             status = TOO_FEW_FIELDS if fields < num_fields else TOO_MANY_FIELDS
@@ -291,4 +306,4 @@ def scan_records(
                 line += 1
         line += 1
         position = stop + 1 if stop < end else end
-    return count, position, line
+    return count, position, line, stop == _ENDLESS

@@ -1,6 +1,6 @@
 """The record scanner: a stream of bytes in, blocks of located records out.
 
-Memory is bounded by the block size, or by the longest physical line where that is longer.
+Memory is bounded by the block size and the longest record that is allowed: of a longer one, only the beginning is kept.
 """
 
 from collections.abc import Iterator
@@ -9,14 +9,17 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.formats.csv.record_block import RecordBlock
-from pipeline.formats.csv.scan_kernel import RECORD_FIELDS, Bytes, scan_records
+from pipeline.formats.csv.scan_kernel import CR, LF, RECORD_FIELDS, RECORD_TOO_LONG, Bytes, scan_records
 from pipeline.formats.encodings import num_stored
 from pipeline.formats.sniff import UTF8
+from pipeline.records.quarantine import RAW_BYTES
 from pipeline.records.rows import Place
 from pipeline.storage.streams import READ_BYTES, ByteStream, pass_over
 
 BLOCK_BYTES = 4 << 20
 BLOCK_RECORDS = 1 << 15
+_HEAD_BYTES = 4 * RAW_BYTES  # A stored byte may take three in UTF-8.
+_LONGEST_CHARACTER = 4
 
 
 class RecordScanner:
@@ -78,29 +81,64 @@ class RecordScanner:
             table = np.empty((max_records or BLOCK_RECORDS, RECORD_FIELDS), np.int64)
             data = self._buffer[self._start : self._start + window]
             final = self._ended and self._start + window >= len(self._buffer)
-            count, passed, line = scan_records(
+            count, passed, line, is_endless = scan_records(
                 data, 0, self.place.line, final, self._delimiter, self.num_fields, self._max_record_bytes, table
             )
             if not passed:  # There is nothing left, or the record is longer than this.
                 if final:
                     return
-                window *= 2
+                if is_endless:
+                    yield self._pass_over_line(data)
+                    window = self._block_bytes
+                else:
+                    window *= 2
                 continue
             place, data = self.place, data[:passed]
             block = RecordBlock(data=data, place=place, table=table[:count], delimiter=self._delimiter)
-            self._start += passed
-            self.place = Place(
-                record=place.record + count,
-                line=line,
-                offset=place.offset + passed,
-                stored_offset=place.stored_offset + num_stored(data, self._encoding),
-            )
+            self._pass(data)
+            self.place = replace(self.place, record=place.record + count, line=line)
             if window > self._block_bytes:  # Do not keep a large buffer for the sake of its end.
                 self._buffer, self._start = self._buffer[self._start :].copy(), 0
             del data
             yield block
             del block
             window = self._block_bytes
+
+    def _pass_over_line(self, data: Bytes) -> RecordBlock:
+        """Make a block of one record that is too long: all of the data, and what follows to the end of its physical line."""
+        place, line = self.place, self.place.line + int(np.count_nonzero(data == LF)) + 1
+        head = bytearray()
+        end = -1
+        while end < 0:  # The last character waits for what follows: it may be a CR that belongs to the line ending.
+            part = data[: _last_character(data)]
+            head += part[:_HEAD_BYTES].tobytes()
+            self._pass(part)
+            self._fill(max(self._block_bytes, 2 * _LONGEST_CHARACTER))
+            data = self._buffer[self._start :]
+            end = data.tobytes().find(LF)
+            if end < 0 and self._ended:
+                end = len(data)
+        part = data[: end - int(data[end - 1] == CR)]
+        head += part[:_HEAD_BYTES].tobytes()
+        self._pass(part)
+        raw_bytes = self.place.stored_offset - place.stored_offset
+        self._pass(data[len(part) : end + 1])
+        self.place = replace(self.place, record=place.record + 1, line=line)
+        kept = np.frombuffer(head[:_HEAD_BYTES], np.uint8)
+        if len(head) > _HEAD_BYTES:
+            kept = kept[: _last_character(kept)]
+        kept.flags.writeable = False
+        table = np.array([[0, len(kept), place.line, RECORD_TOO_LONG]], np.int64)
+        return RecordBlock(data=kept, place=place, table=table, delimiter=self._delimiter, raw_bytes=raw_bytes)
+
+    def _pass(self, data: Bytes) -> None:
+        """Go on behind data that the buffer has next."""
+        self._start += len(data)
+        self.place = replace(
+            self.place,
+            offset=self.place.offset + len(data),
+            stored_offset=self.place.stored_offset + num_stored(data, self._encoding),
+        )
 
     def _fill(self, num_bytes: int) -> None:
         """Read until the buffer holds so much that was not scanned, or the stream ends."""
@@ -120,3 +158,11 @@ class RecordScanner:
         self._buffer = buffer[: len(buffer) - len(unread)]
         self._buffer.flags.writeable = False
         self._start = 0
+
+
+def _last_character(data: Bytes) -> int:
+    """Where the last character of UTF-8 begins; of what is not UTF-8, one of the last four bytes."""
+    start = len(data) - 1
+    while start > len(data) - _LONGEST_CHARACTER and 0x80 <= data[start] < 0xC0:
+        start -= 1
+    return max(start, 0)

@@ -21,7 +21,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def make_quarantine(path: Path) -> None:
     writer = QuarantineWriter(path)
-    writer.write([Reject("a.csv", 0, 2, 10, "bad_quote", b"x")])
+    writer.write([Reject("a.csv", 0, 2, 10, "bad_quote", b"x", 1)])
     writer.close()
 
 

@@ -169,7 +169,7 @@ def test_progress_is_written_when_a_shard_was_finished_and_not_all_the_time(
 def test_rejects_come_back_as_far_as_the_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "PROGRESS_SECONDS", 0)
     kept, (train, valid), source = start(tmp_path)
-    rejects = [Reject("a.csv", number, number, number, "bad_quote", b"x") for number in range(9)]
+    rejects = [Reject("a.csv", number, number, number, "bad_quote", b"x", 1) for number in range(9)]
     for number in range(3):
         kept.take(rejects[3 * number : 3 * number + 3])
         train.write(*numbered_rows(4))

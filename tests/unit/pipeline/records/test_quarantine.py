@@ -10,9 +10,9 @@ from pipeline.records.law import describe_reasons
 from pipeline.records.quarantine import SCHEMA, QuarantineWriter, Reject, read_rejects
 
 REJECTS = [
-    Reject("a.csv", 0, 2, 10, "bad_quote", b'"a"b\0\xff'),
-    Reject("a.csv", 5, 9, 70, "blank_text", b""),
-    Reject("b.csv", 1 << 40, 1 << 41, 1 << 42, "bad_quote", b"x" * 100_000),
+    Reject("a.csv", 0, 2, 10, "bad_quote", b'"a"b\0\xff', 6),
+    Reject("a.csv", 5, 9, 70, "blank_text", b"", 0),
+    Reject("b.csv", 1 << 40, 1 << 41, 1 << 42, "bad_quote", b"x" * 100_000, 100_000),
 ]
 
 

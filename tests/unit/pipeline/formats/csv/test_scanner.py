@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.formats.csv import record_block
 from pipeline.formats.csv.record_block import RecordBlock, is_utf8
 from pipeline.formats.csv.scanner import RecordScanner
+from pipeline.records.quarantine import RAW_BYTES
 from tests import naive_scanner
-from tests.reading import scan_bytes
+from tests.reading import read_bytes, scan_bytes
 
 
 @pytest.mark.parametrize(
@@ -158,13 +157,28 @@ def test_fields(record: bytes, fields: list[str]) -> None:
     assert block.fields([last])[0].strings.to_pylist() == fields[-1:]
 
 
-def test_fields_behind_a_malformed_record_that_is_longer_than_offsets_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_block, "VIEW_LIMIT", 60)
-    block = _only_block(b"a" * 200 + b"\na long first field,b\nc,a long second field\n", 2)
-    assert block.reasons == {0: "record_too_long"}
-    first, second = block.fields([0, 1])
-    assert first.strings.to_pylist() == ["a long first field", "c"]
-    assert second.strings.to_pylist() == ["b", "a long second field"]
-    monkeypatch.setattr(record_block, "VIEW_LIMIT", 10)
-    with pytest.raises(InputError, match="smaller --max-record-bytes"):
-        block.fields([0])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "cp1252"])
+@pytest.mark.parametrize("block_bytes", [1, 1000, 1 << 16, 1 << 20])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", ""])
+def test_of_a_record_that_is_too_long_the_beginning_is_kept(encoding: str, block_bytes: int, ending: str) -> None:
+    long = '"a\nb",' + "€ü" * 100_000 + ',"c'
+    text = "x,y\n" + long + ending
+    data = text.encode(encoding)
+    reading = read_bytes(data, block_bytes, columns=("l", "text"), encoding=encoding, max_record_bytes=500)
+    (reject,) = reading.rejects
+    raw = long.encode(encoding)
+    assert (reject.record, reject.line, reject.byte_offset) == (1, 2, len("x,y\n".encode(encoding)))
+    assert (reject.reason, reject.raw, reject.raw_bytes) == ("record_too_long", raw[:RAW_BYTES], len(raw))
+
+
+def test_numbers_and_offsets_go_on_behind_a_record_that_is_too_long() -> None:
+    long = 'ü"' * 50_000
+    data = f"a,b\n{long}\n\n{long}\nc\nd,e".encode("utf-16-le")
+    for block_bytes in (1, 1 << 14, 1 << 20):
+        reading = read_bytes(data, block_bytes, columns=("l", "text"), encoding="utf-16-le", max_record_bytes=70)
+        offsets = [8, 8 + 200_000 + 4, 8 + 400_000 + 6]
+        assert [(r.record, r.line, r.byte_offset) for r in reading.rejects] == list(
+            zip([1, 2, 3], [2, 4, 5], offsets, strict=True)
+        )
+        assert [r.reason for r in reading.rejects] == ["record_too_long", "record_too_long", "too_few_fields"]
+        assert reading.frame["text"].to_list() == ["b", "e"]
