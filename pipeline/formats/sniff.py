@@ -38,7 +38,7 @@ def bom_encoding(head: bytes) -> str:
 
 
 def describe_foreign(head: bytes, delimiter: bytes = b",") -> tuple[str, str] | None:
-    """Tell what the beginning of an input is, if it is not text in UTF-8 or another encoding that contains ASCII.
+    """Tell what the beginning of an input is, if it is not lines of text in UTF-8 or another encoding that contains ASCII.
 
     Args:
         head: The first bytes, `SNIFF_BYTES` of them or all there are.
@@ -62,4 +62,6 @@ def describe_foreign(head: bytes, delimiter: bytes = b",") -> tuple[str, str] | 
     num_controls = len(head) - len(head.translate(None, _CONTROLS))
     if num_controls > _MAX_CONTROL_SHARE * len(head):
         return "binary data", "name a CSV file, or its --encoding if it is text"
+    if b"\n" not in head and b"\r" in head.rstrip(b"\r"):
+        return "text whose lines end with CR alone", "make LF of each CR, as tr does: tr '\\r' '\\n'"
     return None

@@ -151,7 +151,7 @@ class CsvReader:
         except csv.Error as error:
             raise InputError(
                 f"{self._source.path}: the header on line {block.table[0, LINE]} cannot be read ({error}): {raw[:80]!r}; "
-                "mend it; lines must end with LF or CRLF",
+                "mend it",
                 path=self._source.path,
             ) from error
 
