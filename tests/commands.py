@@ -153,8 +153,8 @@ def call(
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def call_charmill(*tokens: object, folder: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
-    """Run the console script as an installation has it: a file in a folder of its own, which is what Python puts first on its path."""
+def write_charmill(folder: Path) -> Path:
+    """Write the console script as an installation has it: a file in a folder of its own, which is what Python puts first on its path."""
     module, _, function = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"][
         "charmill"
     ].partition(":")
@@ -168,7 +168,13 @@ def call_charmill(*tokens: object, folder: Path, cwd: Path, env: Mapping[str, st
     ]
     script.write_text("\n".join(lines))
     script.chmod(0o755)
-    done = subprocess.run([script, *map(str, tokens)], capture_output=True, cwd=cwd, env=environment(env), check=False)
+    return script
+
+
+def call_charmill(*tokens: object, folder: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
+    """Run the console script from a folder of its own."""
+    command = [str(write_charmill(folder)), *map(str, tokens)]
+    done = subprocess.run(command, capture_output=True, cwd=cwd, env=environment(env), check=False)
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
