@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import TemporaryError, UsageError, from_os_error
+from pipeline.storage.endings import has_ending
 from pipeline.storage.source import as_text, open_stored
 
-ENDINGS = (".csv", ".tsv")
-COMPRESSED_ENDINGS = ("", ".gz", ".zst")
 # A file changed so shortly before it was hashed could change again without a sign: clocks are coarse.
 _RACY_SECONDS = 2.0
 
@@ -49,10 +48,7 @@ class InboxFile:
 
 def is_drop_name(name: str) -> bool:
     """Whether a file of this name may be a drop: NAME.csv and its like, but not .NAME.csv, NAME.csv.tmp or NAME.csv.part."""
-    lower = name.lower()
-    return not lower.startswith(".") and lower.endswith(
-        tuple(ending + compressed for ending in ENDINGS for compressed in COMPRESSED_ENDINGS)
-    )
+    return not name.startswith(".") and has_ending(name)
 
 
 def list_inbox(folder: Path, ready_suffix: str = "") -> list[InboxFile]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.drops.inbox import COMPRESSED_ENDINGS, ENDINGS
 from jobs.drops.ledger.schema import Drop
 from model.scoring.scorer import METADATA_KEY, failed_quarantine_path, quarantine_path
 from pipeline.errors import TemporaryError, UsageError, from_os_error
 from pipeline.records.quarantine import is_quarantine
 from pipeline.storage.durable import sync_folder
+from pipeline.storage.endings import stem
 
 WORK = ".work"
 _PREFIX = "drop-"
@@ -23,12 +23,9 @@ _MAX_STEM_BYTES = 180  # A file name has at most 255, and the hashes and the end
 
 def output_name(drop: Drop) -> str:
     """The name of a drop's scores: the drop's own, what was in it, and what scored it."""
-    stem = drop.name.replace("/", "_")  # No file is called so, but a ledger may say so.
-    for ending in (*COMPRESSED_ENDINGS, *ENDINGS):
-        if ending and stem.lower().endswith(ending):
-            stem = stem[: -len(ending)]
-    stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
-    return f"{stem}-{drop.sha256[:12]}-{drop.model[:8]}.parquet"
+    name = stem(drop.name.replace("/", "_"))  # No file is called so, but a ledger may say so.
+    short = name.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
+    return f"{short}-{drop.sha256[:12]}-{drop.model[:8]}.parquet"
 
 
 class Outbox:

@@ -17,11 +17,10 @@ from pipeline.execution.meter import Meters, rates, silent
 from pipeline.records.law import encoding_hint
 from pipeline.records.quarantine import require_no_foreign_file
 from pipeline.records.row_reader import Dialect, RowReaders
+from pipeline.storage.endings import stem
 from pipeline.storage.publish import require_new_file
 from pipeline.storage.source import STDIN, Source, find_sources
 from pipeline.text.alphabet import get_profile, require_same_profile
-
-_STRIPPED = {".gz", ".zst", ".csv", ".tsv", ".txt"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +156,8 @@ def _targets(request: ScoreRequest, sources: Sequence[Source]) -> list[Path]:
         targets = []
         taken: set[Path] = set()
         for source in sources:
-            target = out / f"{_stem(source)}.parquet"
+            name = "stdin" if source.path == STDIN else Path(source.path).name
+            target = out / f"{stem(name)}.parquet"
             for output in (target, quarantine_path(target)):
                 if output in taken:
                     raise UsageError(f"{output}: two CSVs would write it; score them into different folders")
@@ -167,11 +167,3 @@ def _targets(request: ScoreRequest, sources: Sequence[Source]) -> list[Path]:
         require_new_file(target, overwrite=request.overwrite)
         require_no_foreign_file(quarantine_path(target), overwrite=request.overwrite)
     return targets
-
-
-def _stem(source: Source) -> str:
-    """A source's file name without the endings of its format and compression."""
-    name = Path("stdin" if source.path == STDIN else source.path)
-    while name.suffix in _STRIPPED and name.stem:
-        name = name.with_suffix("")
-    return name.name
