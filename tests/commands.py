@@ -73,7 +73,7 @@ class Done:
     @property
     def said(self) -> list[str]:
         """The lines on standard error that are no log lines; a slow machine has more of those."""
-        return [line for line in self.err.splitlines() if not re.match(r"\d\d:\d\d:\d\d [a-z]+( \d+)?  ", line)]
+        return [line for line in self.err.splitlines() if not re.match(r"[\dT:-]+ [a-z]+( \d+)?  ", line)]
 
     @property
     def error(self) -> str:

@@ -20,12 +20,19 @@ def make_log(form: str) -> Any:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso" if is_json else "%H:%M:%S", utc=is_json),
+            structlog.processors.TimeStamper(fmt=_time_format(is_json=is_json), utc=is_json),
             *([_head_first, structlog.processors.JSONRenderer()] if is_json else [_text_line]),
         ],
         logger_factory=_StderrLogger,
     )
     return structlog.get_logger()
+
+
+def _time_format(*, is_json: bool) -> str:
+    """Of log lines: with the date where they are kept in a file."""
+    if is_json:
+        return "iso"
+    return "%H:%M:%S" if sys.stderr.isatty() else "%Y-%m-%dT%H:%M:%S"
 
 
 class _StderrLogger:

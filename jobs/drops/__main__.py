@@ -1,4 +1,4 @@
-"""``python -m jobs.drops`` scores drops, ``python -m jobs.drops status`` shows what became of them."""
+"""``charmill drops`` scores drops, ``charmill drops status`` shows what became of them."""
 
 from jobs.drops.command import main
 

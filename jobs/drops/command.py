@@ -1,4 +1,4 @@
-"""The flags of ``python -m jobs.drops``, the run that they ask for, and the table that tells of it."""
+"""The flags of ``charmill drops``, the run that they ask for, and the table that tells of it."""
 
 import signal
 import sys
@@ -16,16 +16,16 @@ from cyclopts import Parameter
 from jobs.cli.command import run_command
 from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig, RunFolder
-from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING
+from jobs.cli.help import RARE, RUNNING
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
 from jobs.drops import status
-from pipeline.errors import CharmillError, InputError, TemporaryError, UsageError
+from jobs.drops.config import DropsConfig
+from pipeline.errors import CharmillError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from jobs.drops.config import DropsConfig
     from jobs.drops.inbox_scorer import InboxScorer
-    from jobs.drops.ledger.schema import StateTotals
+    from jobs.drops.ledger.schema import Drop, StateTotals
     from model.architectures.trained import Model
 
 
@@ -40,29 +40,14 @@ class DropsJobConfig:
         drops status --outbox data/outbox
     """
 
-    inbox: Annotated[Path, INPUT, Parameter(metavar="DIR")]
-    "The folder where CSVs land: NAME.csv or .tsv, plain, .gz or .zst. Links and subfolders are passed over."
-    outbox: Annotated[Path, OUTPUT, Parameter(metavar="DIR")]
-    "The folder for scores, quarantines and the ledger; on a local disk."
+    watching: DropsConfig
     run: RunFolder
     once: bool = False
     "Score what is there and end, as also without --watch."
     watch: bool = False
     "Go on until SIGTERM, and take up a new model in --run when it comes."
-    settle: Annotated[float, Parameter(metavar="SECONDS")] = 5.0
-    "How long a file must be unchanged before it counts as complete."
-    ready_suffix: Annotated[str, Parameter(metavar="SUFFIX")] = ""
-    "With .done: NAME.csv counts as complete as soon as there is a file NAME.csv.done, and not before."
-    rescore: bool = False
-    "Score again what was scored with another model or other flags."
-    retry_failed: bool = False
-    "Try again what failed because of what is in it, as after a flag was mended; other failures are tried again in any case."
-    max_attempts: Annotated[int, RARE] = 5
-    "Attempts at a drop that meets temporary trouble, such as a full disk, before it is left to the next run."
-    retry_seconds: Annotated[float, RARE] = 1.0
-    "Pause before the second attempt; it doubles with each one, up to five minutes."
-    lease: Annotated[float, RARE, Parameter(metavar="SECONDS")] = 30.0
-    "Seconds without a sign of life after which another process takes over the drop that a process on another host is scoring."
+    allow_failed: bool = False
+    "End with 0 although drops stand failed, which is 65 otherwise."
     metrics: Annotated[Path | None, RARE, Parameter(metavar="FILE")] = None
     "A file to write Prometheus' text format to."
     reading: ReadingConfig = field(default_factory=ReadingConfig)
@@ -72,27 +57,6 @@ class DropsJobConfig:
     def __post_init__(self) -> None:
         if self.once and self.watch:
             raise UsageError("--once and --watch: give one of them")
-
-    def settings(self) -> "DropsConfig":
-        """What to watch and how.
-
-        Raises:
-            UsageError: A flag makes no sense.
-        """
-        from jobs.drops.config import DropsConfig
-
-        return DropsConfig(
-            inbox=self.inbox,
-            outbox=self.outbox,
-            settle_seconds=self.settle,
-            ready_suffix=self.ready_suffix,
-            rescore=self.rescore,
-            retry_failed=self.retry_failed,
-            max_attempts=self.max_attempts,
-            retry_seconds=self.retry_seconds,
-            lease_seconds=self.lease,
-            overwrite=self.common.overwrite,
-        )
 
 
 class _Stopped(threading.Event):
@@ -112,9 +76,10 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
     """Score what is in the inbox, and with --watch what comes into it.
 
     Raises:
-        CharmillError: Nothing can be scored, or (with a report of what was) some drops failed.
+        CharmillError: Nothing can be scored, or (with a report of what was) some drops failed, or stand failed.
     """
     from jobs.cli.console import make_log, metered
+    from jobs.drops import failures
     from jobs.drops.inbox_scorer import InboxScorer
     from jobs.drops.loop import Loop
     from jobs.drops.prometheus import MetricsFile
@@ -124,7 +89,6 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
     started = time.monotonic()
     stopped = _Stopped() if config.watch else None
     num_threads = config.common.num_threads
-    settings = config.settings()
     model = read_model(config.run)
     # A flag that makes no sense is found out before anything is written.
     scoring, formats = config.scoring.options(config.reading), config.reading.formats()
@@ -136,7 +100,9 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
 
     options = config.scoring.fingerprint(config.reading)
     meters, note = partial(metered, config.common.log), make_log(config.common.log).info
-    with InboxScorer(settings, model, options, make_scorer, meters, note) as scorer:
+    with InboxScorer(
+        config.watching, model, options, make_scorer, meters, note, overwrite=config.common.overwrite
+    ) as scorer:
         loop = Loop(scorer, lambda: read_model(config.run), note, metrics=metrics)
         try:
             if stopped is None:
@@ -144,16 +110,24 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
             else:
                 loop.run_until(stopped)
         finally:
-            totals = scorer.totals()
+            totals, failed = scorer.totals(), scorer.failed_drops()
             loop.write_metrics()
     report = _report(scorer, totals) | {"seconds": round(time.monotonic() - started, 3)}
-    if scorer.report.errors and not config.watch:
-        raise _failure(config, scorer.report.errors, report)
+    if config.watch:
+        return report
+    if not scorer.report.scored + scorer.report.failed:
+        note("nothing new", drops=sum(_states(totals).values()), **_states(totals))
+    failure = _failure(scorer.report.errors, failed, config.watching.outbox, allow_failed=config.allow_failed)
+    if failure is not None:
+        failure.report = report
+        raise failure
+    if failed:
+        note(failures.describe(failed, config.watching.outbox))
     return report
 
 
 def _report(scorer: "InboxScorer", totals: "Mapping[str, StateTotals]") -> dict[str, Any]:
-    done, states = scorer.report, {state: count.drops for state, count in totals.items() if count.drops}
+    done = scorer.report
     return {
         "rows_in": done.rows_in,
         "rows_out": done.rows_scored,
@@ -161,30 +135,41 @@ def _report(scorer: "InboxScorer", totals: "Mapping[str, StateTotals]") -> dict[
         "rows_reused": done.rows_reused,
         "scored": done.scored,
         "failed": done.failed,
-        "drops": states | {"unsettled": scorer.num_incomplete},
+        "drops": _states(totals) | {"unsettled": scorer.num_incomplete},
+        "passed_over": scorer.passed_over(),
         "model": scorer.model.fingerprint,
         "outputs": done.outputs,
     }
 
 
-def _failure(config: DropsJobConfig, errors: Sequence[CharmillError], report: dict[str, Any]) -> CharmillError:
-    """One error for all drops that failed: temporary if any was, so that a scheduler tries again."""
-    temporary = [error for error in errors if error.retryable]
-    first = (temporary or errors)[0]
-    message = str(first)
-    if len(errors) > 1:
-        message += f"; {len(errors)} drops failed, see python -m jobs.drops status --outbox {config.outbox}"
-    kind = TemporaryError if temporary else InputError if isinstance(first, InputError) else CharmillError
-    failure = kind(message, path=first.path)
-    failure.report = report
-    return failure
+def _states(totals: "Mapping[str, StateTotals]") -> dict[str, int]:
+    return {state: count.drops for state, count in totals.items() if count.drops}
+
+
+def _failure(
+    errors: Sequence[CharmillError], failed: "Sequence[Drop]", outbox: Path, *, allow_failed: bool
+) -> CharmillError | None:
+    """The error to end with: a temporary one before a defect, so that a scheduler tries again, and both before drops that stand failed."""
+    from jobs.drops import failures
+
+    troubles = [error for error in errors if not isinstance(error, InputError)]
+    if troubles:
+        first = next((error for error in troubles if error.retryable), troubles[0])
+        more = f"; {len(failed):,} drops stand failed, {failures.where_listed(outbox)}" if len(failed) > 1 else ""
+        failure = type(first)(f"{first}{more}", path=first.path)
+        failure.__cause__ = first.__cause__
+        return failure
+    if not failed or allow_failed:
+        return None
+    return InputError(f"{failures.describe(failed, outbox)}; --allow-failed ends with 0")
 
 
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
-    from jobs.cli.console import table
+    from jobs.cli.console import one_line, table
+    from jobs.drops import passed_over
 
-    states = report["drops"]
+    states = {state: count for state, count in report["drops"].items() if state != "unsettled"}
     return table(
         {
             "drops scored now": report["scored"],
@@ -193,11 +178,11 @@ def render(report: dict[str, Any]) -> str:
             "rows scored": report["rows_out"],
             "rows quarantined": report["rows_quarantined"],
             **({"rows reused": report["rows_reused"]} if report["rows_reused"] else {}),
-            "drops in all": ", ".join(f"{state} {count:,}" for state, count in sorted(states.items()) if count)
-            or "none",
+            "drops in all": ", ".join(f"{state} {count:,}" for state, count in sorted(states.items())) or "none",
+            **({"passed over": one_line(passed_over.describe(report["passed_over"]))} if report["passed_over"] else {}),
             "model": report["model"],
             "seconds": report["seconds"],
-            "files": report["outputs"],
+            "files": list(map(one_line, report["outputs"])),
         }
     )
 

@@ -1,41 +1,42 @@
-"""What to watch and how: the settings of an inbox and its outbox, checked."""
+"""What to watch and how: the settings of an inbox and its outbox, which are flags of ``charmill drops``, checked."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from jobs.drops.inbox import is_drop_name
+from cyclopts import Parameter
+
+from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING
 from pipeline.errors import UsageError
+from pipeline.storage.endings import has_ending
 
 MAX_SECONDS = 86_400.0
 
 
+@Parameter(name="*")
+@RUNNING
 @dataclass(frozen=True, kw_only=True)
 class DropsConfig:
-    """What to watch and how.
+    """What to watch and how."""
 
-    Attributes:
-        inbox: The folder where CSVs land.
-        outbox: The folder for scores, quarantines and the ledger.
-        settle_seconds: A file counts as complete when it has not changed for so long.
-        ready_suffix: Where not empty, NAME counts as complete when there is a file NAME + ready_suffix, and not before.
-        rescore: Score once more what was scored with another model or other flags.
-        retry_failed: Try once more what failed before.
-        max_attempts: Temporary trouble with one drop is tried so often.
-        retry_seconds: The pause before the second attempt; it doubles each time.
-        lease_seconds: A process that gives no sign for so long loses its drop to another.
-        overwrite: Replace a file in the outbox that is not the drop's.
-    """
-
-    inbox: Path
-    outbox: Path
-    settle_seconds: float = 5.0
-    ready_suffix: str = ""
+    inbox: Annotated[Path, INPUT, Parameter(metavar="DIR")]
+    "The folder where CSVs land: NAME.csv or .tsv, plain, .gz or .zst. What else is there is passed over."
+    outbox: Annotated[Path, OUTPUT, Parameter(metavar="DIR")]
+    "The folder for scores, quarantines and the ledger; on a local disk."
+    settle_seconds: Annotated[float, Parameter(name="--settle", metavar="SECONDS")] = 5.0
+    "How long a file must be unchanged to count as complete."
+    ready_suffix: Annotated[str, Parameter(metavar="SUFFIX")] = ""
+    "With .done: NAME.csv is complete once NAME.csv.done is there."
     rescore: bool = False
+    "Score again what was scored with another model or other flags."
     retry_failed: bool = False
-    max_attempts: int = 5
-    retry_seconds: float = 1.0
-    lease_seconds: float = 30.0
-    overwrite: bool = False
+    "Try all failed drops again, not only those of another model or flags."
+    max_attempts: Annotated[int, RARE] = 5
+    "Attempts at a drop that meets temporary trouble, such as a full disk, before it is left to the next run."
+    retry_seconds: Annotated[float, RARE, Parameter(metavar="SECONDS")] = 1.0
+    "Pause before the second attempt; it doubles with each one, up to five minutes."
+    lease_seconds: Annotated[float, RARE, Parameter(name="--lease", metavar="SECONDS")] = 30.0
+    "Seconds without a sign of life after which another process takes over the drop that a process on another host is scoring."
 
     def __post_init__(self) -> None:
         for flag, seconds, least in (
@@ -47,7 +48,7 @@ class DropsConfig:
                 raise UsageError(f"{flag} {seconds:g}: expected {least:g} to {MAX_SECONDS:g} seconds")
         if self.max_attempts < 1:
             raise UsageError(f"--max-attempts {self.max_attempts}: expected 1 or more")
-        if "/" in self.ready_suffix or (self.ready_suffix and is_drop_name(f"a.csv{self.ready_suffix}")):
+        if "/" in self.ready_suffix or (self.ready_suffix and has_ending(f"a.csv{self.ready_suffix}")):
             raise UsageError(f"--ready-suffix {self.ready_suffix!r}: expected an ending such as .done")
         if self.inbox.resolve() == self.outbox.resolve():
             raise UsageError(f"--outbox {self.outbox}: it is the inbox; name another folder", path=self.outbox)

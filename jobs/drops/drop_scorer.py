@@ -51,7 +51,7 @@ class DropScorer:
         drop = lease.drop
         journal = DropJournal(lease, self._outbox.make_work_folder(drop), self._prefix)
         try:
-            with lease.kept_alive(), self._meters(drop.name, drop.bytes) as meter:
+            with lease.kept_alive(), self._meters(drop.called, drop.bytes) as meter:
                 report = self._write_and_publish(file, lease, scorer, journal, meter)
         except (OSError, CharmillError) as error:
             journal.remove_unfinished()

@@ -4,11 +4,11 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.drops.passed_over import FOLDER, HIDDEN, LINK, OTHER_ENDING, SPECIAL, PassedOver
 from pipeline.errors import TemporaryError, UsageError, from_os_error
 from pipeline.storage.endings import has_ending
 from pipeline.storage.source import as_text, open_stored
@@ -51,8 +51,21 @@ def is_drop_name(name: str) -> bool:
     return not name.startswith(".") and has_ending(name)
 
 
-def list_inbox(folder: Path, ready_suffix: str = "") -> list[InboxFile]:
-    """List the files that may be drops, those first that were changed first. Links and subfolders are passed over.
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What is in an inbox.
+
+    Attributes:
+        files: Those that may be drops, those first that were changed first.
+        passed_over: All else, by name; not the files that say that others are complete.
+    """
+
+    files: list[InboxFile]
+    passed_over: list[PassedOver]
+
+
+def list_inbox(folder: Path, ready_suffix: str = "") -> Listing:
+    """Look at what is in an inbox.
 
     Args:
         folder: The inbox.
@@ -63,30 +76,50 @@ def list_inbox(folder: Path, ready_suffix: str = "") -> list[InboxFile]:
     """
     try:
         with os.scandir(folder) as entries:
-            found = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
-        names = {entry.name for entry in found}
-        files = []
-        for entry in found:
-            if is_drop_name(entry.name):
-                with suppress(FileNotFoundError):  # It may be taken away while we look.
-                    files.append(_describe(Path(entry.path), entry.stat(follow_symlinks=False), names, ready_suffix))
+            found = {entry.name: entry for entry in entries}
+        files, passed_over = [], []
+        for name, entry in found.items():
+            if ready_suffix and name.endswith(ready_suffix) and is_drop_name(name.removesuffix(ready_suffix)):
+                continue
+            with suppress(FileNotFoundError):  # It may be taken away while we look.
+                status = entry.stat(follow_symlinks=False)
+                mark = found.get(name + ready_suffix) if ready_suffix else None
+                is_signalled = mark is not None and mark.is_file(follow_symlinks=False)
+                why = _why_passed_over(name, status.st_mode)
+                if not why and ready_suffix and not is_signalled:
+                    why = f"no {ready_suffix} file beside it yet"
+                if why:
+                    passed_over.append(PassedOver(name=as_text(name), why=why, changed_at=status.st_ctime))
+                else:
+                    files.append(_describe(Path(entry.path), status, is_signalled=is_signalled))
     except FileNotFoundError as error:
         raise UsageError(
             f"{folder}: there is no such inbox; make the folder, or name another --inbox", path=folder
         ) from error
     except OSError as error:
         raise from_os_error(error, "read", folder) from error
-    wanted = [file for file in files if file.is_signalled or not ready_suffix]
-    return sorted(wanted, key=lambda file: (file.changed_at, file.path))
+    return Listing(
+        files=sorted(files, key=lambda file: (file.changed_at, file.path)),
+        passed_over=sorted(passed_over, key=lambda each: each.name),
+    )
 
 
-def _describe(path: Path, status: os.stat_result, names: Collection[str], ready_suffix: str) -> InboxFile:
+def _why_passed_over(name: str, mode: int) -> str:
+    """Why something is no drop, whatever else is beside it; empty where it may be one."""
+    if not stat.S_ISREG(mode):
+        return LINK if stat.S_ISLNK(mode) else FOLDER if stat.S_ISDIR(mode) else SPECIAL
+    if is_drop_name(name):
+        return ""
+    return HIDDEN if name.startswith(".") else OTHER_ENDING
+
+
+def _describe(path: Path, status: os.stat_result, *, is_signalled: bool) -> InboxFile:
     return InboxFile(
         path=path,
         num_bytes=status.st_size,
         changed_at=status.st_ctime,
         signature=_signature(status),
-        is_signalled=bool(ready_suffix) and path.name + ready_suffix in names,
+        is_signalled=is_signalled,
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
+from jobs.drops import passed_over
 from jobs.drops.attempts import Attempts
 from jobs.drops.config import DropsConfig
 from jobs.drops.drop_scorer import ChangedError, DropScorer
@@ -14,7 +15,7 @@ from jobs.drops.intake import Intake
 from jobs.drops.ledger.database import Database
 from jobs.drops.ledger.leases import Lease, LeaseLostError, Leases
 from jobs.drops.ledger.ledger import Ledger
-from jobs.drops.ledger.schema import WAITING, StateTotals
+from jobs.drops.ledger.schema import FAILED, SCORING, WAITING, Drop, StateTotals
 from jobs.drops.outbox import Outbox
 from jobs.drops.worker import Worker
 from model.architectures.trained import Model
@@ -65,6 +66,7 @@ class InboxScorer:
         make_scorer: Loads the weights.
         meters: Opens a meter for each drop.
         note: Told what happens.
+        overwrite: Replace a file in the outbox that is not the drop's.
 
     Raises:
         UsageError: There is no inbox, or the outbox cannot be written.
@@ -84,6 +86,8 @@ class InboxScorer:
         make_scorer: Callable[[Model], Scorer],
         meters: Meters,
         note: Note,
+        *,
+        overwrite: bool = False,
     ) -> None:
         self.inbox = config.inbox
         self.model = model
@@ -92,20 +96,22 @@ class InboxScorer:
         self._make_scorer = make_scorer
         self._scorer: Scorer | None = None
         self._note = note
+        self._settle_seconds = config.settle_seconds
+        self._said: dict[str, str] = {}  # What of the inbox was said to be passed over, and why.
         self._attempts = Attempts(config.max_attempts, config.retry_seconds)  # By the drop's id or the file's key.
         list_inbox(config.inbox)  # Nothing is made for an inbox that is not there.
-        outbox = Outbox(config.outbox, overwrite=config.overwrite)
+        outbox = Outbox(config.outbox, overwrite=overwrite)
         try:
             self._worker = Worker(outbox.work)
         except OSError as error:
             raise from_os_error(error, "write", config.outbox) from error
         self._database = Database(config.outbox)
         self._ledger = Ledger(self._database)
-        self._ledger.revive(all_failed=config.retry_failed)
+        self._revive(all_failed=config.retry_failed)
         self._worker.remove_dead()
         outbox.remove_rubbish(self._ledger.open_drops)
         self._leases = Leases(self._database, self._worker.name, self._worker.is_dead, config.lease_seconds)
-        self._intake = Intake(config, options, self._ledger, self._take_unreadable)
+        self._intake = Intake(config, options, self._ledger, self._take_unreadable, self._note_duplicate)
         self._drop_scorer = DropScorer(outbox, f"{self._worker.id}.", meters)
 
     def __enter__(self) -> Self:
@@ -120,6 +126,7 @@ class InboxScorer:
         if model.fingerprint != self.model.fingerprint:
             self.model, self._scorer = model, None
             self._note("the model has changed", model=model.fingerprint)
+            self._revive()
 
     def totals(self) -> dict[str, StateTotals]:
         """All drops of the outbox, counted by state."""
@@ -130,13 +137,43 @@ class InboxScorer:
         """Files of the inbox that are not complete yet."""
         return self._intake.num_incomplete
 
+    def failed_drops(self) -> list[Drop]:
+        """The drops that stand failed, those of earlier processes too."""
+        return self._ledger.failed_drops()
+
+    def passed_over(self) -> dict[str, str]:
+        """What the last look passed over: names, and why."""
+        return {each.name: each.why for each in self._intake.passed_over}
+
+    def note_passed_over(self, *, is_final: bool) -> None:
+        """Say what is passed over, if that was not said before.
+
+        Args:
+            is_final: Nobody looks again; otherwise what has just changed may still be renamed, or become a drop.
+        """
+        newest = time.time() - (0 if is_final else self._settle_seconds)
+        found, said = self._intake.passed_over, self._said
+        new = {each.name: each.why for each in found if said.get(each.name) != each.why and each.changed_at <= newest}
+        self._said = {each.name: said[each.name] for each in found if each.name in said} | new
+        if new:
+            self._note(f"passed over {passed_over.describe(new)}")
+
     def run_pass(self) -> None:
         """Take note of what is new, and score what waits.
 
         Raises:
             CharmillError: The inbox cannot be read, the outbox cannot be written, or the model cannot be loaded.
         """
+        unfinished = [
+            *self._ledger.failed_drops(),
+            *self._ledger.open_drops(),
+        ]  # Before the look: what comes later is not lost.
         self._intake.look(self.model.fingerprint)
+        for drop in unfinished:
+            if drop.state != SCORING and self._intake.has_lost(drop):
+                self._ledger.mark_gone(drop.id)
+                if drop.state == FAILED:
+                    self._note(f"{drop.called}, counts as failed no longer: its file was changed or taken away")
         open_drops = self._ledger.open_drops()
         files, attempts = self._intake.files, {drop.sha256: drop.attempts for drop in open_drops}
         # What was begun least often comes first, so that a drop that kills its process does not keep the others from being scored.
@@ -144,9 +181,6 @@ class InboxScorer:
             lease = self._leases.claim(sha256, model=self.model.fingerprint, options=self._options)
             if lease is not None:
                 self._score(files[sha256], lease)
-        for drop in open_drops:
-            if drop.state == WAITING and self._intake.has_lost(drop):
-                self._ledger.mark_gone(drop.id)
 
     def seconds_until_due(self, *, skip_growing: bool) -> float | None:
         """How long until there may be something to do; None where only a new file would be.
@@ -164,7 +198,7 @@ class InboxScorer:
 
     def _score(self, file: InboxFile, lease: Lease) -> None:
         """Score a claimed drop and enter in the ledger what became of it."""
-        name = lease.drop.name
+        called = lease.drop.called
         try:
             if self._scorer is None:
                 self._scorer = self._make_scorer(self.model)
@@ -176,7 +210,7 @@ class InboxScorer:
         except ChangedError:
             _let_go(lease)
             self._ledger.forget_files([file.key])
-            self._note(f"{name} was changed or taken away while it was being scored; nothing of it was published")
+            self._note(f"{called}, was changed or taken away while it was being scored; nothing of it was published")
         except LeaseLostError as error:
             self._note(str(error))
         except CharmillError as error:
@@ -195,15 +229,15 @@ class InboxScorer:
             _let_go(lease)
             raise
         else:
-            self._take_report(name, report)
+            self._take_report(called, report)
 
-    def _take_report(self, name: str, report: ScoreReport) -> None:
+    def _take_report(self, called: str, report: ScoreReport) -> None:
         """Count a drop that was scored, and say so."""
         self.report.count(report)
         more = ({"reused": report.rows_reused} if report.rows_reused else {}) | report.dialect.surprises()
-        self._note(f"{name} scored", rows=report.rows_scored, quarantined=report.rows_quarantined, **more)
+        self._note(f"{called}, scored", rows=report.rows_scored, quarantined=report.rows_quarantined, **more)
         if hint := encoding_hint(report.reasons, [report.dialect.encoding]):
-            self._note(f"{name}: {hint}")
+            self._note(f"{called}: {hint}")
 
     def _take_error(self, file: InboxFile, lease: Lease, error: CharmillError) -> None:
         """Let a drop wait for its next attempt, or be failed."""
@@ -211,37 +245,50 @@ class InboxScorer:
             _let_go(lease)
             raise error  # The outbox or the command is wrong, so every drop would meet it.
         is_temporary = error.retryable or isinstance(error, UsageError)  # Its rights may not be set yet.
-        values = {"error": str(error), "exit_code": TemporaryError.exit_code if is_temporary else error.exit_code}
+        reason = str(error).removeprefix(f"{file.path}: ")
+        values = {"error": reason, "exit_code": TemporaryError.exit_code if is_temporary else error.exit_code}
         retry_at = self._attempts.next_at(lease.drop.id) if is_temporary else None
         if retry_at is not None:
             lease.release({**values, "retry_at": retry_at})
-            self._note(f"{error}; it is tried again")
+            self._note(f"{lease.drop.called}: {reason}; it is tried again")
             return
         lease.fail(values)
-        self._note_failure(lease.drop.name, TemporaryError(str(error), path=error.path) if is_temporary else error)
+        self._note_failure(lease.drop, reason, error, TemporaryError if is_temporary else type(error))
 
     def _take_unreadable(self, file: InboxFile, error: TemporaryError) -> float:
         """Enter in the ledger that a file cannot even be read; returns when to try again."""
         retry_at = self._attempts.next_at(file.key)
+        reason = str(error).removeprefix(f"{file.path}: ")
         drop = self._ledger.register_unreadable(
             name=file.name,
             num_bytes=file.num_bytes,
             model=self.model.fingerprint,
             options=self._options,
-            error=str(error),
+            error=reason,
             retry_at=retry_at or 0.0,
         )
         if retry_at is None:
             self._ledger.give_up(drop.id)
-            self._note_failure(file.name, error)
+            self._note_failure(drop, reason, error, TemporaryError)
             return float("inf")
-        self._note(f"{error}; it is tried again")
+        self._note(f"{drop.called}: {reason}; it is tried again")
         return retry_at
 
-    def _note_failure(self, name: str, error: CharmillError) -> None:
+    def _note_failure(self, drop: Drop, reason: str, error: CharmillError, kind: type[CharmillError]) -> None:
+        failure = kind(f"{drop.called}: {reason}", path=error.path)
+        failure.__cause__ = error.__cause__
         self.report.failed += 1
-        self.report.errors.append(error)
-        self._note(f"{name} failed", error=str(error))
+        self.report.errors.append(failure)
+        self._note(f"{drop.called}, failed", error=reason)
+
+    def _note_duplicate(self, drop: Drop, first: Drop) -> None:
+        self._note(f"{drop.called}, has the bytes of {first.called}, and is not scored again")
+
+    def _revive(self, *, all_failed: bool = False) -> None:
+        """Let failed drops wait again where they may come out otherwise now."""
+        model, options = self.model.fingerprint, self._options
+        if number := self._ledger.revive(model=model, options=options, all_failed=all_failed):
+            self._note("failed drops are tried again", drops=number)
 
 
 def _let_go(lease: Lease) -> None:

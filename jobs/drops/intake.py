@@ -8,6 +8,7 @@ from jobs.drops.config import DropsConfig
 from jobs.drops.inbox import InboxFile, hash_file, list_inbox
 from jobs.drops.ledger.ledger import Ledger
 from jobs.drops.ledger.schema import Drop
+from jobs.drops.passed_over import INCOMPLETE, PassedOver
 from pipeline.errors import TemporaryError
 
 
@@ -19,9 +20,11 @@ class Intake:
         options: Fingerprint of the flags that change scores.
         ledger: Where complete files are entered.
         on_unreadable: Told of a file that cannot be read for now; returns when to try again, seconds since 1970.
+        on_duplicate: Told of a new drop that has the bytes of an earlier one, and of that one.
 
     Attributes:
         files: Those of the last look that are known to the ledger, by content.
+        passed_over: What else was there.
     """
 
     def __init__(
@@ -30,12 +33,15 @@ class Intake:
         options: str,
         ledger: Ledger,
         on_unreadable: Callable[[InboxFile, TemporaryError], float],
+        on_duplicate: Callable[[Drop, Drop], None],
     ) -> None:
         self.files: dict[str, InboxFile] = {}
+        self.passed_over: list[PassedOver] = []
         self._config = config
         self._options = options
         self._ledger = ledger
         self._on_unreadable = on_unreadable
+        self._on_duplicate = on_duplicate
         self._arrivals = Arrivals(config.settle_seconds)
         self._retry_at: dict[bytes, float] = {}  # Of files that cannot be read.
         self._contents: dict[str, str] = {}  # By name; empty where it is not known yet.
@@ -60,7 +66,8 @@ class Intake:
         if model != self._model:
             self._model = model
             self._rescored.clear()
-        files = list_inbox(self._config.inbox, self._config.ready_suffix)
+        listing = list_inbox(self._config.inbox, self._config.ready_suffix)
+        files, self.passed_over = listing.files, listing.passed_over
         hashed = self._ledger.hashed_files()
         wanted_again = self._ledger.wanted_again(model=model, options=self._options, rescore=self._config.rescore)
         self.files, self._contents = {}, {}
@@ -68,7 +75,10 @@ class Intake:
         for file in files:
             signature, sha256 = hashed.get(file.key, ("", ""))
             if signature != file.signature:
-                sha256 = self._hash_and_enter(file) if self._arrivals.is_complete(file) else ""
+                is_complete = self._arrivals.is_complete(file)
+                sha256 = self._hash_and_enter(file) if is_complete else ""
+                if not is_complete:
+                    self.passed_over.append(PassedOver(name=file.name, why=INCOMPLETE, changed_at=file.changed_at))
             elif sha256 in wanted_again:
                 self._enter(file, sha256, is_safe=True)
             self._contents[file.name] = sha256
@@ -105,7 +115,7 @@ class Intake:
         return hashed[0]
 
     def _enter(self, file: InboxFile, sha256: str, *, is_safe: bool) -> None:
-        self._ledger.register(
+        found = self._ledger.register(
             name=file.name,
             num_bytes=file.num_bytes,
             sha256=sha256,
@@ -115,3 +125,5 @@ class Intake:
             file=(file.key, file.signature) if is_safe else None,
         )
         self._rescored.add(sha256)
+        if found is not None:
+            self._on_duplicate(*found)

@@ -50,6 +50,7 @@ class Loop:
             self.write_metrics()
             due = self._scorer.seconds_until_due(skip_growing=True)
             if due is None:
+                self._scorer.note_passed_over(is_final=True)
                 return
             time.sleep(due)
 
@@ -85,6 +86,7 @@ class Loop:
         try:
             self._scorer.use_model(self._read_model())
             self._scorer.run_pass()
+            self._scorer.note_passed_over(is_final=False)
             due = self._scorer.seconds_until_due(skip_growing=False)
         except CharmillError as error:
             # The disk is full, the model is just being replaced, the inbox is gone for a moment.

@@ -92,7 +92,7 @@ class Outbox:
             is_ours = _is_of(path, drop) if path == target else is_quarantine(path)
             if path.is_symlink() or path.is_dir() or (path.exists() and not is_ours and not self._overwrite):
                 raise TemporaryError(
-                    f"{path}: an output of {drop.name} would go there, but it is something else; move it away",
+                    f"{path}: an output of {drop.called} would go there, but it is something else; move it away",
                     path=path,
                 )
         return target

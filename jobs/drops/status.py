@@ -1,8 +1,9 @@
-"""``python -m jobs.drops status``: the ledger of an outbox as a table or as JSON."""
+"""``charmill drops status``: the ledger of an outbox as a table or as JSON."""
 
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 
 from jobs.cli.flags import ShownConfig
 from jobs.cli.help import INPUT, OUTPUT
+from jobs.drops.failures import next_step, short_reason
 from pipeline.errors import UsageError
 
 _NAME_WIDTH = 60
@@ -22,12 +24,15 @@ class StatusConfig:
 
     Examples:
         drops status --outbox data/outbox
+        drops status --outbox data/outbox --failed
     """
 
     outbox: Annotated[Path, INPUT, Parameter(metavar="DIR")]
     "The folder that drops writes to."
     last: Annotated[int, OUTPUT] = 30
-    "Lines to show, of the latest drops; 0 for all."
+    "Drops to show, the latest ones; 0 for all."
+    failed: Annotated[bool, OUTPUT] = False
+    "Show only drops that stand failed, with the reason in full and what to do."
     common: ShownConfig = field(default_factory=ShownConfig)
 
     def __post_init__(self) -> None:
@@ -44,17 +49,17 @@ def run(config: StatusConfig) -> dict[str, Any]:
     """
     from jobs.drops.ledger.database import LEDGER, Database
     from jobs.drops.ledger.ledger import Ledger
-    from jobs.drops.ledger.schema import SCORED, STATES, StateTotals
+    from jobs.drops.ledger.schema import FAILED, SCORED, STATES, StateTotals
 
     if not config.outbox.is_dir():
         raise UsageError(
-            f"{config.outbox}: there is no such folder; --outbox names that of python -m jobs.drops", path=config.outbox
+            f"{config.outbox}: there is no such folder; --outbox names that of charmill drops", path=config.outbox
         )
     drops, totals = [], dict.fromkeys(STATES, StateTotals())
     if (config.outbox / LEDGER).exists():
         with closing(Database(config.outbox, read_only=True)) as database:
             ledger = Ledger(database)
-            drops, totals = ledger.drops(), ledger.totals()
+            drops, totals = ledger.failed_drops() if config.failed else ledger.drops(), ledger.totals()
     now = time.time()
     scored = totals[SCORED]
     return {
@@ -63,8 +68,14 @@ def run(config: StatusConfig) -> dict[str, Any]:
         "rows_quarantined": scored.rows_quarantined,
         "states": {state: count.drops for state, count in totals.items()},
         "seconds_since_success": None if scored.last is None else round(now - scored.last, 3),
-        "drops": [asdict(drop) | {"age_seconds": round(now - drop.seen_at, 3)} for drop in drops],
+        "drops": [
+            asdict(drop)
+            | {"age_seconds": round(now - drop.seen_at, 3)}
+            | ({"next_step": next_step(drop)} if drop.state == FAILED else {})
+            for drop in drops
+        ],
         "last": config.last,
+        "only_failed": config.failed,
     }
 
 
@@ -75,7 +86,8 @@ def render(report: dict[str, Any]) -> str:
     shown = report["drops"][-report["last"] :]
     lines = [
         {
-            "drop": _short(one_line(drop["name"]), _NAME_WIDTH),
+            "drop": drop["id"],
+            "file": _short(one_line(drop["name"]), _NAME_WIDTH),
             "state": drop["state"],
             "rows in": drop["rows_in"],
             "scored": drop["rows_scored"],
@@ -96,13 +108,32 @@ def render(report: dict[str, Any]) -> str:
         "last success": "never" if since is None else f"{_age(since)} ago",
     }
     more = [f"({left_out:,} earlier drops; --last 0 shows all)", ""] if left_out else [""] if lines else []
-    return "\n".join([*([columns(lines)] if lines else []), *more, table(summary)])
+    if report["only_failed"]:
+        head = [_failure(drop) for drop in shown] or ["no drop stands failed", ""]
+    else:
+        head = [columns(lines)] if lines else []
+        more = ["(--failed says why in full, and what to do)", *more] if report["states"]["failed"] else more
+    return "\n".join([*head, *more, table(summary)])
+
+
+def _failure(drop: dict[str, Any]) -> str:
+    """All that one wants to know of a drop that stands failed, on three lines."""
+    from jobs.cli.console import one_line
+
+    attempts = f", attempt {drop['attempts']}" if drop["attempts"] > 1 else ""
+    when = f"{datetime.fromtimestamp(drop['finished_at']):%Y-%m-%d %H:%M:%S}"
+    said = [
+        f"drop {drop['id']}, {drop['name']}, failed {when}{attempts}",
+        f"  why   {drop['error']}",
+        f"  next  {drop['next_step']}",
+    ]
+    return "\n".join(map(one_line, said))
 
 
 def _remark(drop: dict[str, Any]) -> str:
     if drop["error"]:
         attempts = f" (attempt {drop['attempts']})" if drop["attempts"] > 1 else ""
-        return f"{drop['error']}{attempts}"
+        return f"{short_reason(drop['error'])}{attempts}"
     if drop["duplicate_of"] is not None:
         return f"the same bytes as drop {drop['duplicate_of']}"
     return str(drop["scores"])

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,16 @@ WAIT = "Path({gate!r} + '.reached').touch()\n    while not Path({gate!r} + '.ope
 def _require_same(outbox: Path, whole: Path) -> None:
     """The same files with the same bytes, nothing left over, and every drop accounted for once."""
     assert published(outbox) == published(whole)
-    columns = ("name", "state", "rows_in", "rows_scored", "rows_quarantined", "scores", "quarantine", "error")
+    columns = ("name", "state", "rows_in", "rows_scored", "rows_quarantined", "scores", "quarantine")
     assert ledger(outbox, *columns) == ledger(whole, *columns)
+    assert _errors(outbox) == _errors(whole)
     assert {path.name for path in outbox.iterdir()} == {path.name for path in whole.iterdir()}
     assert files_in(outbox / ".work") == {}
+
+
+def _errors(outbox: Path) -> list[str]:
+    """Why drops failed, without the folders of files."""
+    return [re.sub("/.*/", "", error) for (error,) in ledger(outbox, "error")]
 
 
 def _start(inbox: Path, outbox: Path, *more: object, prelude: str = "") -> "subprocess.Popen[bytes]":
@@ -140,6 +147,26 @@ def test_killed_at_each_change(tmp_path: Path) -> None:
     assert {state.name.partition(" ")[2] for state in states} == kinds
     assert len(seen) > 20
     assert len(reused) > 2
+
+
+def test_killed_at_each_change_while_a_drop_fails_and_while_other_flags_try_it_again(tmp_path: Path) -> None:
+    inbox, folder = tmp_path / "in", tmp_path / "folder"
+    inbox.mkdir()
+    folder.mkdir()
+    (inbox / "a.csv").write_text("label,title\n" + "bad\n" * 5 + "tools,chisel\n")
+    (inbox / "empty.csv").touch()
+    whole = tmp_path / "whole"
+    for flags in (["--allow-failed"], ["--allow-failed", "--max-quarantined", 1]):
+        score_drops(inbox, whole, *flags)
+        given = tokens(inbox, folder / "out", "--lease", 1000, *flags)
+        states = killed_states(folder, partial(run_here, "drops", *given), drops_changes.CHANGES)
+        _require_same(folder / "out", whole)
+        for state in states:
+            score_drops(inbox, state / "out", *flags)
+            _require_same(state / "out", whole)
+        assert len(states) > 20
+        shutil.rmtree(tmp_path / "folder, killed")
+    assert ledger(whole, "name", "state") == [("a.csv", "scored"), ("empty.csv", "failed")]
 
 
 def _start_together(inbox: Path, outbox: Path, number: int, prelude: str = "") -> list["subprocess.Popen[bytes]"]:

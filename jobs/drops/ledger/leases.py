@@ -90,7 +90,7 @@ class Lease:
                 connection.execute("DELETE FROM parts WHERE drop_id = ?", (self.drop.id,))
 
     def _lost(self) -> LeaseLostError:
-        return LeaseLostError(f"{self.drop.name}: another process has taken it over", path=self.drop.name)
+        return LeaseLostError(f"{self.drop.called}: another process has taken it over", path=self.drop.name)
 
     def parts(self) -> list[str]:
         """What `add_part` was given for the drop, by earlier holders too, in order."""

@@ -4,7 +4,7 @@ import sqlite3
 import time
 
 from jobs.drops.ledger.database import Database
-from jobs.drops.ledger.schema import DUPLICATE, GONE, SCORING, STATES, WAITING, Drop, StateTotals
+from jobs.drops.ledger.schema import DUPLICATE, FAILED, GONE, SCORING, STATES, WAITING, Drop, StateTotals
 from pipeline.errors import InputError
 
 
@@ -39,6 +39,10 @@ class Ledger:
         """Those that wait or are being scored."""
         return self._database.drops("state IN ('waiting', 'scoring') ORDER BY id")
 
+    def failed_drops(self) -> list[Drop]:
+        """Those that stand failed."""
+        return self._database.drops("state = ? ORDER BY id", FAILED)
+
     def hashed_files(self) -> dict[bytes, tuple[str, str]]:
         """(signature, sha256) of the inbox's files by name, as `register` was told them."""
         return {row[0]: (row[1], row[2]) for row in self._database.read("SELECT * FROM files")}
@@ -59,7 +63,7 @@ class Ledger:
         options: str,
         rescore: bool,
         file: tuple[bytes, str] | None,
-    ) -> None:
+    ) -> tuple[Drop, Drop] | None:
         """Take note of a file in the inbox: a new drop, a duplicate, or nothing new.
 
         Args:
@@ -70,6 +74,9 @@ class Ledger:
             options: Fingerprint of the flags at hand.
             rescore: Score it again if it was not scored with this model and these flags.
             file: The file's name as bytes and its signature, to know its content by the next time; None where that is not safe.
+
+        Returns:
+            A duplicate that is new, and the drop whose bytes it has; None otherwise.
         """
         with self._database.transaction() as connection:
             if file is not None:
@@ -90,7 +97,10 @@ class Ledger:
             elif not same:
                 _insert(connection, name, num_bytes, sha256, WAITING, model, options)
             elif all(drop.name != name for drop in known):
-                _insert(connection, name, num_bytes, sha256, DUPLICATE, same[0].model, same[0].options, same[0].id)
+                first = same[0]
+                twin = _insert(connection, name, num_bytes, sha256, DUPLICATE, first.model, first.options, first.id)
+                return self._database.drops("id = ?", twin)[0], first
+        return None
 
     def register_unreadable(
         self, *, name: str, num_bytes: int, model: str, options: str, error: str, retry_at: float
@@ -105,18 +115,24 @@ class Ledger:
             )
         return self._database.drops("id = ?", drop_id)[0]
 
-    def revive(self, *, all_failed: bool = False) -> None:
-        """Let drops wait again that failed for other reasons than what is in them, as when a new process begins.
+    def revive(self, *, model: str, options: str, all_failed: bool = False) -> int:
+        """Let drops wait again that failed for another reason than what is in them, or with another model or other flags.
 
         Args:
+            model: Fingerprint of the model at hand.
+            options: Fingerprint of the flags at hand.
             all_failed: The others too.
+
+        Returns:
+            How many those are.
         """
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE drops SET state = 'waiting' WHERE state = 'failed' AND (exit_code <> ? OR ?)",
-                (InputError.exit_code, all_failed),
+            revived = connection.execute(
+                "UPDATE drops SET state = 'waiting' WHERE state = 'failed' AND (exit_code <> ? OR model <> ? OR options <> ? OR ?)",
+                (InputError.exit_code, model, options, all_failed),
             )
             connection.execute("UPDATE drops SET retry_at = 0 WHERE state = 'waiting'")
+        return revived.rowcount
 
     def give_up(self, drop_id: int) -> None:
         """Let a waiting drop be failed, with the error that it has."""
@@ -127,9 +143,11 @@ class Ledger:
             )
 
     def mark_gone(self, drop_id: int) -> None:
-        """Say that a waiting drop's file is no longer there."""
+        """Say that the file of a drop that waits, or failed, is no longer there as it was."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE drops SET state = 'gone' WHERE id = ? AND state = 'waiting'", (drop_id,))
+            connection.execute(
+                "UPDATE drops SET state = 'gone' WHERE id = ? AND state IN ('waiting', 'failed')", (drop_id,)
+            )
 
 
 def _insert(

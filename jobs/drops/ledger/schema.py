@@ -3,9 +3,9 @@
 A row is unique by content (SHA-256) and model. The same bytes under another name get a row of their own, as a duplicate.
 
     waiting ──> scoring ──> scored
-       ^  ^        │ └────> failed      it cannot be read, or not for now: exit_code says which
+       ^  ^        │ └────> failed      it cannot be read, or not for now: exit_code says which; it waits again when flags or model change
        │  └────────┘ temporary trouble, an interrupt
-     gone                  taken away before it was scored; it waits again when it comes back
+     gone                  changed or taken away before it was scored, or after it failed; it waits again when it comes back
 
 Any change here bumps `FORMAT_VERSION`.
 """
@@ -90,6 +90,11 @@ class Drop:
     retry_at: float
     owner: str
     lease_until: float
+
+    @property
+    def called(self) -> str:
+        """What messages call it, as in ``drop 12, tue.csv``."""
+        return f"drop {self.id}, {self.name}"
 
 
 @dataclass(frozen=True)

@@ -275,7 +275,7 @@ def test_as_a_process_it_says_nothing_but_logs_and_without_a_baseline_imports_no
     assert done.code == 0, done.err
     assert done.report["arch"] == "charcnn"
     assert not done.said
-    assert re.search(r"^[\d:]+ layer  linear_2 +Linear +3 +195$", done.err, re.MULTILINE)
+    assert re.search(r"^[\dT:-]+ layer  linear_2 +Linear +3 +195$", done.err, re.MULTILINE)
 
 
 def test_without_scikit_learn_it_trains_but_has_no_baseline(tmp_path: Path) -> None:

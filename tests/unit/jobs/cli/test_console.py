@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli.console import metered, print_result, table
+from jobs.cli.console import make_log, metered, print_result, table
 from tests.commands import ROOT, environment, python
 from tests.datasets import make_csv
 
@@ -28,8 +29,15 @@ def test_a_log_line_has_its_fields_in_a_fixed_order(capsys: Capsys) -> None:
         meter.update(50, lambda: {"rows": 12345, "rows/s": 1000, "MB/s": 1.5})
         meter.note("epoch 1", valid_accuracy=0.5, name="x")
     lines = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d encode  done 25%  left 0:00  rows 12,345  rows/s 1,000  MB/s 1\.5", lines[0])
-    assert re.fullmatch(r"\d\d:\d\d:\d\d epoch 1  valid_accuracy 0\.5  name x", lines[1])
+    now = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+    assert re.fullmatch(rf"{now} encode  done 25%  left 0:00  rows 12,345  rows/s 1,000  MB/s 1\.5", lines[0])
+    assert re.fullmatch(rf"{now} epoch 1  valid_accuracy 0\.5  name x", lines[1])
+
+
+def test_a_log_line_on_a_terminal_has_no_date(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    make_log("text").info("here", rows=3)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d here  rows 3\n", capsys.readouterr().err)
 
 
 def test_log_lines_for_machines_are_json_with_numbers(capsys: Capsys) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.drops.inbox import hash_file, is_drop_name, list_inbox
+from jobs.drops.passed_over import FOLDER, HIDDEN, LINK, OTHER_ENDING, SPECIAL
 from pipeline.errors import TemporaryError, UsageError
 from pipeline.storage.source import Source
 
@@ -23,7 +24,7 @@ def test_names_that_are_no_drops(name: str) -> None:
     assert not is_drop_name(name)
 
 
-def test_links_folders_and_pipes_are_passed_over(tmp_path: Path) -> None:
+def test_what_is_no_drop_is_passed_over_with_a_reason(tmp_path: Path) -> None:
     outside = tmp_path / "outside.csv"
     outside.write_text("text\nsecret\n")
     inbox = tmp_path / "in"
@@ -32,7 +33,19 @@ def test_links_folders_and_pipes_are_passed_over(tmp_path: Path) -> None:
     (inbox / "dangling.csv").symlink_to("nowhere")
     os.mkfifo(inbox / "pipe.csv")
     (inbox / "a.csv").write_text("text\na\n")
-    assert [file.name for file in list_inbox(inbox)] == ["a.csv"]
+    for name in (".hidden.csv", "notes.txt", "b.csv.part"):
+        (inbox / name).write_text("text\na\n")
+    listing = list_inbox(inbox)
+    assert [file.name for file in listing.files] == ["a.csv"]
+    assert {each.name: each.why for each in listing.passed_over} == {
+        ".hidden.csv": HIDDEN,
+        "b.csv.part": OTHER_ENDING,
+        "dangling.csv": LINK,
+        "folder.csv": FOLDER,
+        "link.csv": LINK,
+        "notes.txt": OTHER_ENDING,
+        "pipe.csv": SPECIAL,
+    }
 
 
 def test_a_file_that_became_a_link_is_not_read(tmp_path: Path) -> None:
@@ -41,7 +54,7 @@ def test_a_file_that_became_a_link_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "in" / "a.csv"
     path.parent.mkdir()
     path.write_text("text\na\n")
-    (file,) = list_inbox(path.parent)
+    (file,) = list_inbox(path.parent).files
     path.unlink()
     path.symlink_to(outside)
     with pytest.raises(TemporaryError):
@@ -53,7 +66,7 @@ def test_a_file_that_became_a_link_is_not_read(tmp_path: Path) -> None:
 def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text\na\n")
-    (file,) = list_inbox(tmp_path)
+    (file,) = list_inbox(tmp_path).files
     path.unlink()
     os.mkfifo(path)
     assert hash_file(file) is None
@@ -62,13 +75,13 @@ def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_the_signature_changes_with_any_touch(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text\na\n")
-    (before,) = list_inbox(tmp_path)
-    assert list_inbox(tmp_path) == [before]
+    (before,) = list_inbox(tmp_path).files
+    assert list_inbox(tmp_path).files == [before]
     status = path.stat()
     time.sleep(0.02)
     path.write_text("text\nb\n")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    (after,) = list_inbox(tmp_path)
+    (after,) = list_inbox(tmp_path).files
     assert after.signature != before.signature
     assert hash_file(before) is None
     assert hash_file(after) is not None
@@ -78,7 +91,7 @@ def test_a_hash_is_remembered_only_when_a_later_change_would_show(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.csv").write_text("text\na\n")
-    (file,) = list_inbox(tmp_path)
+    (file,) = list_inbox(tmp_path).files
     fresh = hash_file(file)
     assert fresh is not None
     assert not fresh[1]
@@ -90,9 +103,13 @@ def test_a_hash_is_remembered_only_when_a_later_change_would_show(
 def test_ready_suffix(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv", "b.csv.done", "c.csv.done"):
         (tmp_path / name).write_text("text\na\n")
-    (file,) = list_inbox(tmp_path, ".done")
-    assert (file.name, file.is_signalled) == ("b.csv", True)
-    assert [(file.name, file.is_signalled) for file in list_inbox(tmp_path)] == [("a.csv", False), ("b.csv", False)]
+    listing = list_inbox(tmp_path, ".done")
+    assert [(file.name, file.is_signalled) for file in listing.files] == [("b.csv", True)]
+    assert [(each.name, each.why) for each in listing.passed_over] == [("a.csv", "no .done file beside it yet")]
+    assert [(file.name, file.is_signalled) for file in list_inbox(tmp_path).files] == [
+        ("a.csv", False),
+        ("b.csv", False),
+    ]
 
 
 def test_a_missing_inbox_is_a_usage_error(tmp_path: Path) -> None:
@@ -103,5 +120,5 @@ def test_a_missing_inbox_is_a_usage_error(tmp_path: Path) -> None:
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.csv"))
     path.write_text("text\na\n")
-    (file,) = list_inbox(tmp_path)
+    (file,) = list_inbox(tmp_path).files
     assert (file.name, file.key) == ("a\ufffd.csv", b"a\xff.csv")

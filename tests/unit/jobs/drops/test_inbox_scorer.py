@@ -4,12 +4,14 @@ import gzip
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from jobs.drops.inbox_scorer import DropsReport
+from jobs.drops.intake import Intake
 from jobs.drops.loop import Loop
 from pipeline.errors import InputError
 from pipeline.execution.meter import Meter, Meters, silent
@@ -30,7 +32,7 @@ def _when_begun(act: Callable[[str], None]) -> Meters:
     """Meters that do something when a drop of a name begins to be scored."""
 
     def meters(title: str, total: float) -> AbstractContextManager[Meter]:
-        act(title)
+        act(title.partition(", ")[2])
         return silent(title, total)
 
     return meters
@@ -115,3 +117,31 @@ def test_a_defect_costs_its_drop_alone(inbox: Path, outbox: Path) -> None:
     state, error, code = ledger(outbox, "state", "error", "exit_code")[0]
     assert (state, code) == ("failed", 70)
     assert "internal error: RuntimeError: no such otter; please report it" in error
+
+
+def test_a_drop_that_another_process_has_just_taken_in_is_not_taken_for_lost(
+    inbox: Path, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Intake.look
+
+    def look_before_another_process(intake: Intake, model: str) -> None:
+        monkeypatch.undo()
+        look(intake, model)
+        (inbox / "late.csv").write_text("other\na\n")
+        _score(inbox, outbox, silent)
+
+    with inbox_scorer(inbox, outbox) as scorer:
+        monkeypatch.setattr(Intake, "look", look_before_another_process)
+        scorer.run_pass()
+    assert ("late.csv", "failed") in ledger(outbox, "name", "state")
+
+
+def test_a_new_model_tries_failed_drops_again(inbox: Path, outbox: Path) -> None:
+    (inbox / "a.csv").write_text("other\na\n")
+    with inbox_scorer(inbox, outbox) as scorer:
+        for _ in range(2):
+            scorer.run_pass()
+        assert ("a.csv", "failed", 1) in ledger(outbox, "name", "state", "attempts")
+        scorer.use_model(replace(scorer.model, temperature=9.0))
+        scorer.run_pass()
+    assert ("a.csv", "failed", 2) in ledger(outbox, "name", "state", "attempts")

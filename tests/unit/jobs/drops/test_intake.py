@@ -30,7 +30,7 @@ def _intake(database: Database, options: str = "o") -> Intake:
 
     inbox = database.outbox.parent / "in"
     config = DropsConfig(inbox=inbox, outbox=database.outbox, settle_seconds=0, rescore=True)
-    return Intake(config, options, Ledger(database), on_unreadable)
+    return Intake(config, options, Ledger(database), on_unreadable, lambda drop, first: None)
 
 
 def _finish_all(database: Database, intake: Intake, options: str) -> int:

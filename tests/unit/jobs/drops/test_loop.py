@@ -33,12 +33,20 @@ def test_a_growing_file_waits_and_does_not_hold_up_the_run(tmp_path: Path, monke
         make_csv(inbox / "still.csv", 10, seed=1)
         Loop(scorer, lambda: scorer.model, no_note).run_once()
         assert (scorer.report.scored, scorer.num_incomplete) == (1, 1)
+        assert scorer.passed_over() == {"growing.csv": "still being written"}
     assert ledger(outbox, "name", "state") == [("still.csv", "scored")]
 
 
 @contextmanager
 def _daemon(
-    inbox: Path, outbox: Path, *, run: Path, said: list[str], meters: Meters = silent, look_seconds: float
+    inbox: Path,
+    outbox: Path,
+    *,
+    run: Path,
+    said: list[str],
+    meters: Meters = silent,
+    look_seconds: float,
+    settle_seconds: float = 0,
 ) -> Iterator["Future[int]"]:
     """A daemon in a thread of its own, stopped at the end; its future gives how many drops it scored."""
     stopped = threading.Event()
@@ -47,7 +55,7 @@ def _daemon(
         said.append(event)
 
     def work() -> int:
-        with inbox_scorer(inbox, outbox, meters=meters, note=note) as scorer:
+        with inbox_scorer(inbox, outbox, meters=meters, note=note, settle_seconds=settle_seconds) as scorer:
             Loop(scorer, lambda: read_model(run), note, look_seconds=look_seconds).run_until(stopped)
             return scorer.report.scored
 
@@ -87,13 +95,38 @@ def test_a_daemon_outlives_trouble_and_takes_up_a_new_model(tmp_path: Path) -> N
     assert ledger(outbox, "name", "model") == [("a.csv", read_model(run).fingerprint)]
 
 
+def test_a_daemon_says_once_what_it_passes_over_and_not_what_is_about_to_be_a_drop(tmp_path: Path) -> None:
+    inbox, outbox = tmp_path / "in", tmp_path / "out"
+    inbox.mkdir()
+    (inbox / "notes.txt").touch()
+    said: list[str] = []
+
+    def passed_over() -> list[str]:
+        return [line for line in said if "passed over" in line]
+
+    upload = make_csv(tmp_path / "a.csv", 10)
+    with _daemon(inbox, outbox, run=shared_run(), said=said, look_seconds=0.01, settle_seconds=1) as daemon:
+        shutil.copy(upload, inbox / "a.csv.part")
+        (inbox / "a.csv.part").rename(inbox / "a.csv")
+        _wait_for(daemon, lambda: published(outbox) and passed_over())
+        (inbox / "book.xlsx").touch()
+        _wait_for(daemon, lambda: len(passed_over()) > 1)
+        make_csv(inbox / "b.csv", 10, seed=1)
+        _wait_for(daemon, lambda: len(published(outbox)) == 2)
+    assert daemon.result() == 2
+    assert [line.partition(" (")[0] for line in passed_over()] == [
+        "passed over 1: notes.txt",
+        "passed over 1: book.xlsx",
+    ]
+
+
 def test_what_comes_while_a_daemon_begins_is_not_left_until_something_else_comes(tmp_path: Path) -> None:
     inbox, outbox = tmp_path / "in", tmp_path / "out"
     inbox.mkdir()
     make_csv(inbox / "a.csv", 10)
 
     def meters(title: str, total: float) -> AbstractContextManager[Meter]:
-        if title == "a.csv":
+        if title == "drop 1, a.csv":
             make_csv(inbox / "b.csv", 10, seed=1)
         return silent(title, total)
 

@@ -1,6 +1,7 @@
-"""The command `python -m jobs.drops status`."""
+"""The command `charmill drops status`."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,23 @@ def test_status(outbox: Path) -> None:
     shown = render(report)
     assert "\x1b" not in shown
     assert "the same bytes as drop" in shown
-    assert re.search(r"^drop1\.csv +scored +61 +60 +1 ", shown, re.MULTILINE)
+    assert re.search(r"^ +\d  drop1\.csv +scored +61 +60 +1 ", shown, re.MULTILINE)
+    assert "there is no column 'title' for --text\n" in shown
+    assert "--failed says why in full" in shown
     assert "3 earlier drops" in render(report | {"last": 1})
+
+
+def test_failed_drops_alone(outbox: Path) -> None:
+    report = run(StatusConfig(outbox=outbox, failed=True))
+    (drop,) = report["drops"]
+    assert drop["state"] == "failed"
+    shown = render(report)
+    when = datetime.fromtimestamp(drop["finished_at"]).isoformat(" ", "seconds")
+    assert shown.startswith(f"drop {drop['id']}, a\ufffd[31m.csv, failed {when}\n")
+    assert f"\n  why   {drop['error']}\n  next  it is tried again when" in shown
+    assert "the columns are 'other'" in drop["error"]
+    assert "drop1.csv" not in shown
+    assert "no drop stands failed" in render(run(StatusConfig(outbox=outbox.parent, failed=True)))
 
 
 def test_status_as_a_command(outbox: Path) -> None:

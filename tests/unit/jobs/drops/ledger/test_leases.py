@@ -146,22 +146,33 @@ def test_temporary_trouble_is_not_tried_before_its_time(ours: Process, monkeypat
     monkeypatch.setattr(time, "time", lambda: now + 101)
     ours.claimed().fail({"error": "full", "exit_code": 75})
     assert ours.claim() is None
-    ours.ledger.revive()
+    ours.ledger.revive(model=MODEL, options=OPTIONS)
     assert ours.claimed().drop.attempts == 3
 
 
 def test_what_failed_for_good_stays_so(ours: Process) -> None:
     ours.claimed().fail({"error": "bad", "exit_code": 65})
-    ours.ledger.revive()
+    ours.ledger.revive(model=MODEL, options=OPTIONS)
     ours.register()
     assert ours.claim() is None
     ours.register(rescore=True, options="p" * 16)
     assert ours.claimed(options="p" * 16).drop.error == ""
 
 
+@pytest.mark.parametrize("other", [{"model": "n" * 16}, {"options": "p" * 16}])
+def test_what_failed_waits_again_for_another_model_or_other_flags(ours: Process, other: dict[str, str]) -> None:
+    ours.claimed().fail({"error": "bad", "exit_code": 65})
+    changed = {"model": MODEL, "options": OPTIONS} | other
+    assert ours.ledger.revive(model=MODEL, options=OPTIONS) == 0
+    assert ours.ledger.revive(model=changed["model"], options=changed["options"]) == 1
+    ours.claimed(**other).fail({"error": "bad", "exit_code": 65})
+    assert ours.ledger.revive(model=changed["model"], options=changed["options"]) == 0
+    assert ours.ledger.revive(model=MODEL, options=OPTIONS) == 1
+
+
 def test_all_that_failed_can_be_tried_again(ours: Process) -> None:
     ours.claimed().fail({"error": "bad", "exit_code": 65})
-    ours.ledger.revive(all_failed=True)
+    ours.ledger.revive(model=MODEL, options=OPTIONS, all_failed=True)
     assert ours.claimed().drop.attempts == 2
 
 
