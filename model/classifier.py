@@ -148,7 +148,7 @@ class Classifier:
         for start in range(0, num_rows, _BLOCK_ROWS):
             stop = min(num_rows, start + _BLOCK_ROWS)
             block = {name: column[start:stop].fill_null("") for name, column in columns.items()}
-            rows, _ = clean(block, np.arange(start, stop), wanted)
+            rows = clean(block, np.arange(start, stop), wanted).frame
             codes_BL = self._encoder.encode(to_strings(rows[TEXT]))
             probabilities_NK[rows[RECORD].to_numpy()] = self._predictor.predict(codes_BL)
         return probabilities_NK

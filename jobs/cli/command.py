@@ -68,8 +68,9 @@ def run_command(
 def _print(report: dict[str, Any], config: Config, render: Callable[[dict[str, Any]], str]) -> None:
     from jobs.cli.console import print_result
 
+    file = sys.stderr if getattr(config, "result_on_stderr", False) else sys.stdout
     with until_unread():  # The work is done all the same.
-        print_result(report, as_json=config.common.json, render=render)
+        print_result(report, as_json=config.common.json, render=render, file=file)
 
 
 def _explain(error: BaseException, *, debug: bool) -> int:
@@ -78,10 +79,12 @@ def _explain(error: BaseException, *, debug: bool) -> int:
 
     if debug:
         traceback.print_exception(error)
+    notes = list(getattr(error, "__notes__", []))  # What was done all the same.
     if isinstance(error, OSError):
         error = from_os_error(error, "go on", error.filename or "input/output")
     if isinstance(error, KeyboardInterrupt):
-        message, code = "interrupted; nothing half-finished was published", EXIT_INTERRUPTED
+        notes = notes or ["nothing half-finished was published"]
+        message, code = "interrupted", EXIT_INTERRUPTED
     elif isinstance(error, CharmillError):
         message, code = str(error), error.exit_code
     elif isinstance(error, MemoryError):
@@ -90,5 +93,5 @@ def _explain(error: BaseException, *, debug: bool) -> int:
         message = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}; --debug shows where; please report it"
         code = CharmillError.exit_code
     with suppress(OSError):
-        print(f"error: {one_line(message)}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"error: {one_line('; '.join([message, *notes]))}", file=sys.stderr, flush=True)  # noqa: T201
     return code

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 from pipeline.execution.meter import Figures, Meter
 
@@ -66,7 +66,9 @@ def _figure(value: Any) -> str:
 
 
 @contextmanager
-def metered(form: str, title: str, total: float, *, line_seconds: float = 5.0) -> Iterator[Meter]:
+def metered(
+    form: str, title: str, total: float, *, line_seconds: float = 5.0, with_bar: bool = True
+) -> Iterator[Meter]:
     """Show a live bar on a terminal, and a log line now and then otherwise; ``partial(metered, form)`` opens the meters of a job.
 
     Args:
@@ -74,8 +76,9 @@ def metered(form: str, title: str, total: float, *, line_seconds: float = 5.0) -
         title: What is being done.
         total: What `done` will reach; 0 where it is not known.
         line_seconds: Between two log lines.
+        with_bar: There may be a bar: nothing else is written to the terminal.
     """
-    if sys.stderr.isatty() and form == "text":
+    if with_bar and sys.stderr.isatty() and form == "text":
         with _bar(title, total) as meter:
             yield meter
     else:
@@ -160,9 +163,18 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
-def print_result(report: dict[str, Any], *, as_json: bool, render: Callable[[dict[str, Any]], str]) -> None:
-    """Print a report on standard output: one JSON object, or the text that `render` makes of it."""
-    print(json.dumps(report, ensure_ascii=False) if as_json else render(report), flush=True)  # noqa: T201
+def print_result(
+    report: dict[str, Any], *, as_json: bool, render: Callable[[dict[str, Any]], str], file: TextIO | None = None
+) -> None:
+    """Print a report: one JSON object, or the text that `render` makes of it.
+
+    Args:
+        report: The report.
+        as_json: As JSON.
+        render: Report in, text out.
+        file: Where to; by default on standard output.
+    """
+    print(json.dumps(report, ensure_ascii=False) if as_json else render(report), file=file, flush=True)
 
 
 def table(rows: Mapping[str, Any]) -> str:

@@ -88,12 +88,25 @@ def parse(name: str, config_type: type[C], tokens: Sequence[str]) -> C | None:
         return None
     sources: list[Env | Dict] = [Env(ENV_PREFIX, command=False), *_config_file(name.partition(" ")[0], tokens)]
     app = make_app(program(name), config_type, config=[_refuse_named, *(partial(_fill, source) for source in sources)])
-    quoted = [STDIN_TOKEN if token == "-" else token for token in tokens]
+    arguments = app.assemble_argument_collection()
+    quoted = [STDIN_TOKEN if token == "-" else token for token in _complete(tokens, arguments)]
     try:
         return cast("C", app(quoted, exit_on_error=False, print_error=False))
     except CycloptsError as error:
-        said = explain(error, usage(name, app.assemble_argument_collection()))
+        said = explain(error, usage(name, arguments))
         raise UsageError(f"{said}{'' if said.endswith(('.', '?')) else '.'} See {program(name)} --help") from error
+
+
+def _complete(tokens: Sequence[str], arguments: ArgumentCollection) -> list[str]:
+    """Give flags whose value may be left out, as ``--NAME [A|B]`` in help, the first of those where they stand alone."""
+    completed = list(tokens)
+    for argument in arguments:
+        word, choices = argument.parameter.metavar or "", argument.get_choices(force=True) or ()
+        for index, token in enumerate(tokens):
+            alone = set(tokens[index + 1 : index + 2]).isdisjoint(choices)
+            if word.startswith("[") and token in argument.names and alone:
+                completed[index] = f"{token}={word.strip('[]').partition('|')[0]}"
+    return completed
 
 
 def _refuse_named(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -110,7 +123,8 @@ def _fill(source: Env | Dict, app: App, commands: tuple[str, ...], arguments: Ar
 
 
 def _convert(kind: Any, tokens: Sequence[Any]) -> Any:
-    """Convert as cyclopts does, but for whole numbers, of which it would round what has a decimal point."""
+    """Convert as cyclopts does, but for a lone hyphen, and for whole numbers, of which it would round what has a decimal point."""
+    tokens = [token.evolve(value="-") if token.value == STDIN_TOKEN else token for token in tokens]
     whole = kind is int or int in getattr(kind, "__args__", ())
     for token in tokens if whole else ():
         if "." in token.value:

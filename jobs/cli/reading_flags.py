@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pipeline.formats.opening import Formats
     from pipeline.records.wanted import Wanted
 
+ALL = "all"
+"""What --keep takes for every column; a column of that name alone is asked for in double quotes."""
+
 
 @Parameter(name="*")
 @INPUT
@@ -45,7 +48,13 @@ class ReadingConfig:
         """
         from pipeline.records.wanted import Wanted
 
-        return Wanted(text=split_names(self.text), label=label, keep=split_names(keep))
+        keeps_all = keep.strip() == ALL
+        return Wanted(
+            text=split_names(self.text),
+            label=label,
+            keep=() if keeps_all else split_names(keep),
+            keeps_all=keeps_all,
+        )
 
     def formats(self) -> "Formats":
         """How the inputs are read.

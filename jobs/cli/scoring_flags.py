@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, convert
 
 from jobs.cli.help import INPUT, OUTPUT, RARE
 from jobs.cli.reading_flags import ReadingConfig
@@ -33,6 +34,12 @@ class EngineConfig:
             raise UsageError("--device cuda goes with --engine torch; the folded engine runs on the CPU")
 
 
+def _or_switch(kind: Any, tokens: Sequence[Any]) -> Any:
+    """Convert as cyclopts does, but for true and false in a variable or a config file, which turn a list on and off."""
+    switch = {"true": "list", "1": "list", "false": "none", "0": "none"}
+    return convert(kind, [token.evolve(value=switch.get(token.value.lower(), token.value)) for token in tokens])
+
+
 @Parameter(name="*")
 @OUTPUT
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +49,12 @@ class ScoringConfig(EngineConfig):
     label: Annotated[str, INPUT, Parameter(alias="-l", metavar="COLUMN")] = ""
     "The column of the true class, where there is one: it is kept as label, and score prints the accuracy."
     keep: Annotated[str, Parameter(alias="-k", metavar="NAMES")] = ""
-    "Columns to pass through, with commas between."
-    probabilities: bool = False
-    "Add a column with the probabilities of all classes, in the order of the run's labels."
+    "Columns to pass through, with commas between; all for every column."
+    probabilities: Annotated[
+        Literal["none", "list", "columns"],
+        Parameter(metavar="[list|columns]", show_choices=False, show_default=False, converter=_or_switch),
+    ] = "none"
+    "Add the probabilities of all classes: a list, or columns p_CLASS."
     min_confidence: Annotated[float | None, Parameter(metavar="SHARE")] = None
     "Add a column abstained, true where the confidence is below this."
 

@@ -1,5 +1,6 @@
 """The scoring of a block, which needs only the block and a loaded model, so that any thread or process can do it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class ScoredBlock:
         num_abstained: Rows below the confidence threshold.
         num_abstained_correct: Rows that are both.
         rejects: In the order of their records.
+        unknown_labels: See `RowBlock`.
         num_records: Rows and rejects together, as the scanner counted them.
         place: Where the block begins.
         end: Where the next block begins.
@@ -35,6 +37,7 @@ class ScoredBlock:
     num_abstained: int
     num_abstained_correct: int
     rejects: list[Reject]
+    unknown_labels: Mapping[str, int]
     num_records: int
     place: Place
     end: Place
@@ -62,7 +65,8 @@ class BlockScorer:
     """
 
     def __init__(self, model: Model, predictor: Predictor, options: ScoreOptions) -> None:
-        self.schema = options.schema(len(model.labels))
+        options.require_no_clash(model.labels)
+        self._model = model
         self.labels = pa.array(model.labels, pa.string())
         self._names = np.array(model.labels, object)
         self._predictor = predictor
@@ -88,11 +92,12 @@ class BlockScorer:
             abstained=abstained,
         )
         return ScoredBlock(
-            table=table_of(answers, self._options, self.schema),
+            table=table_of(answers, self._options, self._model.labels),
             num_correct=int(is_right.sum()),
             num_abstained=int(abstained.sum()),
             num_abstained_correct=int((is_right & abstained).sum()),
             rejects=block.rejects,
+            unknown_labels=block.unknown_labels,
             num_records=block.num_records,
             place=block.place,
             end=block.end,

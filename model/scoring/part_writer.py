@@ -1,22 +1,27 @@
 """The writer of a part, or of a whole source: a scores file, a quarantine, and the counts of both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from model.scoring.blocks import ScoredBlock
-from model.scoring.parts import COUNTS, Part, PartFolder
-from pipeline.records.quarantine import QuarantineWriter
+from model.scoring.parts import COUNTS, Part
+from model.scoring.sinks import ScoreSink
+from pipeline.records.law import encoding_hint
+from pipeline.records.quarantine import UNKNOWN_LABEL, QuarantineWriter
 from pipeline.records.row_reader import Dialect
-from pipeline.records.rows import Place
-from pipeline.storage.parquet import ParquetSink
+from pipeline.records.unknown_labels import add_unknown, unknown_hint
 
 
 @dataclass
 class ScoreReport:
-    """What was counted while a source was scored, and its outputs: the numbers that must add up, and those of accuracy."""
+    """What was counted while a source was scored, and its outputs: the numbers that must add up, and those of accuracy.
+
+    Attributes:
+        labels: The model's.
+    """
 
     source: str
     dialect: Dialect = field(default_factory=Dialect)
@@ -28,7 +33,16 @@ class ScoreReport:
     rows_abstained_correct: int = 0
     rows_reused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    unknown_labels: dict[str, int] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
+    labels: Sequence[str] = ()
+
+    @property
+    def hint(self) -> str:
+        """What to do about what was quarantined; empty where nothing comes to mind."""
+        share = self.reasons.get(UNKNOWN_LABEL, 0) / max(1, self.rows_in)
+        unknown = unknown_hint(self.unknown_labels, self.labels, "model", share=share)
+        return "; ".join(filter(None, [unknown, encoding_hint(self.reasons, [self.dialect.encoding])]))
 
     def reuse(self, part: Part) -> None:
         """Count the rows of a part that an earlier process scored."""
@@ -43,26 +57,25 @@ class PartWriter:
     """Writes the scores and the quarantine of a part, or of all parts joined.
 
     Args:
-        folder: Where to write.
-        number: Of the part; None for all of them.
-        schema: Of the scores.
+        sink: Where the scores go.
+        quarantine: Where the rejects go.
+
+    Attributes:
+        counts: The numbers of `COUNTS`.
     """
 
-    def __init__(self, folder: PartFolder, number: int | None, schema: pa.Schema) -> None:
-        self._folder = folder
-        self._number = number
-        self._counts = dict.fromkeys(COUNTS, 0)
-        self.scores_path, quarantine_path = folder.paths(number)
-        self._sink = ParquetSink(self.scores_path, schema)
-        self.quarantine = QuarantineWriter(quarantine_path)
+    def __init__(self, sink: ScoreSink, quarantine: QuarantineWriter) -> None:
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.sink = sink
+        self.quarantine = quarantine
 
     def _count(self, report: ScoreReport, name: str, count: int) -> None:
-        self._counts[name] += count
+        self.counts[name] += count
         setattr(report, name, getattr(report, name) + count)
 
     def write(self, block: ScoredBlock, report: ScoreReport) -> None:
         """Write and count a block: its rows and its rejects."""
-        self._sink.write(block.table)
+        self.sink.write(block.table)
         self.quarantine.write(block.rejects)
         self._count(report, "rows_in", block.num_records)
         self._count(report, "rows_scored", len(block.table))
@@ -72,26 +85,18 @@ class PartWriter:
         self._count(report, "rows_abstained_correct", block.num_abstained_correct)
         for reject in block.rejects:
             report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
+        add_unknown(report.unknown_labels, block.unknown_labels)
 
     def copy(self, table: pa.Table) -> None:
         """Write rows that are counted already."""
-        self._sink.write(table)
-
-    def finish(self, end: Place | None) -> Part:
-        """Complete a part.
-
-        Args:
-            end: Where the next part begins; None for the last one.
-        """
-        self.close({})
-        return self._folder.describe(self._number or 0, end, self._counts, self.quarantine.reasons)
+        self.sink.write(table)
 
     def close(self, metadata: Mapping[str, str]) -> Path | None:
         """Complete both files; returns the quarantine's path, if anything was quarantined."""
-        self._sink.close(metadata)
+        self.sink.close(metadata)
         return self.quarantine.path if self.quarantine.close() else None
 
     def abandon(self) -> None:
         """Close both files without completing them, after an error."""
-        self._sink.abandon()
+        self.sink.abandon()
         self.quarantine.abandon()

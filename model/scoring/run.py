@@ -1,9 +1,11 @@
 """The scoring of files: sources and a run in, scores files out. What `jobs.score` does, without its flags and console."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from model.architectures.trained import Model
 from model.engines.load import load_predictor
@@ -11,16 +13,16 @@ from model.engines.predictor import Device, Engine
 from model.runs.model_file import read_model
 from model.scoring.columns import ScoreOptions
 from model.scoring.part_writer import ScoreReport
-from model.scoring.scorer import Scorer, quarantine_path
+from model.scoring.scorer import Scorer
+from model.scoring.sinks import OutFormat
+from model.scoring.targets import find_targets, format_of, stream_quarantine
 from pipeline.errors import MismatchError, UsageError
 from pipeline.execution.meter import Meters, rates, silent
-from pipeline.records.law import encoding_hint
-from pipeline.records.quarantine import require_no_foreign_file
 from pipeline.records.row_reader import Dialect, RowReaders
-from pipeline.storage.endings import stem
-from pipeline.storage.publish import require_new_file
-from pipeline.storage.source import STDIN, Source, find_sources
+from pipeline.storage.source import find_sources
 from pipeline.text.alphabet import get_profile, require_same_profile
+
+_MAX_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,8 @@ class ScoreRequest:
 
     Attributes:
         run: The run's folder.
-        out: A file NAME.parquet for one source, or a folder that gets a file for each.
+        out: A file for one source, or a folder that gets a file for each, or what stands for standard output, for one source.
+        out_format: The format of the scores; None for what the name of `out` says.
         options: What the scores contain.
         profile: Refuse a run of any other profile; None for no check.
         engine: See `load_predictor`.
@@ -39,7 +42,8 @@ class ScoreRequest:
     """
 
     run: Path
-    out: Path
+    out: Path | BinaryIO
+    out_format: OutFormat | None = None
     options: ScoreOptions = field(default_factory=ScoreOptions)
     profile: str | None = None
     engine: Engine = "auto"
@@ -92,7 +96,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def score(inputs: Sequence[str], request: ScoreRequest, readers: RowReaders, *, meters: Meters = silent) -> Scores:
-    """Score files, each into a Parquet file of its own.
+    """Score files, each into a file of its own, or one to standard output.
 
     Args:
         inputs: Paths and glob patterns; ``-`` is standard input.
@@ -101,17 +105,28 @@ def score(inputs: Sequence[str], request: ScoreRequest, readers: RowReaders, *, 
         meters: Open what shows the progress.
 
     Raises:
-        CharmillError: The scores of the current source were not published; those of earlier ones were.
+        OutputClosedError: Nobody reads standard output any more.
+        CharmillError: The scores of the current source were not published; those of earlier ones were, and a note of the error names them.
     """
     started = time.monotonic()
     model = read_model(request.run)
     _require_profile(request, model)
     sources = find_sources(inputs)
-    targets = _targets(request, sources)
+    out = request.out if isinstance(request.out, Path) else None
+    form = format_of(out, request.out_format)
+    if out is not None:
+        targets = find_targets(out, form, sources, overwrite=request.overwrite)
+    elif len(sources) == 1:
+        targets = [stream_quarantine(sources[0], overwrite=request.overwrite)]
+    else:
+        raise UsageError(f"--out -: {len(sources)} CSVs cannot go into one output; score one by one, or into a folder")
+    options = request.options
+    if form == "csv" and options.probabilities == "list":
+        options = replace(options, probabilities="columns")  # CSV has no lists.
     predictor = load_predictor(
         request.run, model, engine=request.engine, device=request.device, num_threads=request.num_threads
     )
-    scorer = Scorer(model, predictor, request.options, readers, num_threads=request.num_threads)
+    scorer = Scorer(model, predictor, options, readers, num_threads=request.num_threads)
     scores = Scores(model=model, engine=predictor.name, reports=[])
     with meters("score", sum(source.size_bytes for source in sources)) as meter:
         noted = Dialect()
@@ -126,11 +141,28 @@ def score(inputs: Sequence[str], request: ScoreRequest, readers: RowReaders, *, 
             meter.update(num_bytes, lambda: rates(started, scores.total("rows_in") + now.rows_in, num_bytes))
 
         for source, target in zip(sources, targets, strict=True):
-            report = scorer.score(source, target, show)
+            with _published_noted(scores):
+                if isinstance(request.out, Path):
+                    report = scorer.score(source, target, show, form)
+                else:
+                    report = scorer.stream(source, request.out, target, show, "jsonl" if form == "jsonl" else "csv")
             scores.reports.append(report)
-            if hint := encoding_hint(report.reasons, [report.dialect.encoding]):
-                meter.note(f"{source.name}: {hint}")
+            if report.hint:
+                meter.note(f"{source.name}: {report.hint}")
     return scores
+
+
+@contextmanager
+def _published_noted(scores: Scores) -> Iterator[None]:
+    """Say with an error what was published before it."""
+    try:
+        yield
+    except BaseException as error:
+        published = [output for report in scores.reports for output in report.outputs]
+        if published:
+            more = f" and {len(published) - _MAX_NAMED:,} more" if len(published) > _MAX_NAMED else ""
+            error.add_note(f"published before: {', '.join(published[:_MAX_NAMED])}{more}")
+        raise
 
 
 def _require_profile(request: ScoreRequest, model: Model) -> None:
@@ -139,31 +171,3 @@ def _require_profile(request: ScoreRequest, model: Model) -> None:
             str(request.run), model.profile.to_json(), "--profile", get_profile(request.profile).to_json()
         )
         raise MismatchError(f"{request.run}: its profile is {model.profile.name}, not {request.profile}")
-
-
-def _targets(request: ScoreRequest, sources: Sequence[Source]) -> list[Path]:
-    """The path of each source's scores.
-
-    Raises:
-        UsageError: Two sources would share a file, or a file exists already.
-    """
-    out = request.out
-    if out.suffix == ".parquet" and not out.is_dir():
-        if len(sources) > 1:
-            raise UsageError(f"{out}: {len(sources)} CSVs cannot go into one file; name a folder with --out")
-        targets = [out]
-    else:
-        targets = []
-        taken: set[Path] = set()
-        for source in sources:
-            name = "stdin" if source.path == STDIN else Path(source.path).name
-            target = out / f"{stem(name)}.parquet"
-            for output in (target, quarantine_path(target)):
-                if output in taken:
-                    raise UsageError(f"{output}: two CSVs would write it; score them into different folders")
-            taken |= {target, quarantine_path(target)}
-            targets.append(target)
-    for target in targets:
-        require_new_file(target, overwrite=request.overwrite)
-        require_no_foreign_file(quarantine_path(target), overwrite=request.overwrite)
-    return targets

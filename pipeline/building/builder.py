@@ -15,7 +15,7 @@ from pipeline.building.split import make_splitter
 from pipeline.dataset.manifest import MANIFEST, QUARANTINE, TRAIN, VALID, Manifest, SourceEntry, SplitEntry
 from pipeline.errors import InputError
 from pipeline.execution.threads import Execute, in_threads
-from pipeline.records.law import check_law, check_share
+from pipeline.records.law import check_law, check_share, encoding_hint
 from pipeline.records.quarantine import QuarantineWriter
 from pipeline.records.row_reader import Dialect, RowReaders
 from pipeline.records.rows import Place
@@ -202,7 +202,9 @@ class DatasetBuilder:
         self._journal.abandon()  # A run that is killed from here on is resumed from what was written before.
         where = counts.sources[0].name if len(counts.sources) == 1 else f"{len(counts.sources)} files"
         encodings = {source.encoding for source in counts.sources}
-        check_share(where, counts.rows_in, self.quarantine.reasons, self._config.max_quarantined, encodings)
+        reasons = self.quarantine.reasons
+        hint = encoding_hint(reasons, encodings)
+        check_share(where, counts.rows_in, reasons, self._config.max_quarantined, hint=hint)
         if not counts.rows_out:
             what = f"all {counts.rows_in:,} records went to quarantine" if counts.rows_in else "there is only a header"
             raise InputError(f"{where}: there is no row to encode, {what}")

@@ -1,6 +1,7 @@
 """Cleaning: columns of strings become rows, or rejects with a reason where the text or the label is blank or unknown. Polars does it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +9,25 @@ import polars as pl
 
 from pipeline.records.quarantine import BLANK_LABEL, BLANK_TEXT, UNKNOWN_LABEL
 from pipeline.records.rows import LABEL, RECORD, TEXT, kept_name
+from pipeline.records.unknown_labels import frequent_labels
 from pipeline.records.wanted import Wanted
 
 Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """What became of some records.
+
+    Attributes:
+        frame: The rows, as `RowBlock.frame` has them.
+        reasons: Why the other records are none, by their numbers.
+        unknown_labels: See `RowBlock`.
+    """
+
+    frame: pl.DataFrame
+    reasons: dict[int, str]
+    unknown_labels: Mapping[str, int]
 
 
 def clean(
@@ -20,7 +37,7 @@ def clean(
     *,
     strip_label: bool = True,
     may_be_blank: Flags | None = None,
-) -> tuple[pl.DataFrame, dict[int, str]]:
+) -> Cleaned:
     """Make rows of records.
 
     Args:
@@ -29,18 +46,18 @@ def clean(
         wanted: Which column is which, and which labels are known.
         strip_label: Some label may have white space around it, which is taken off.
         may_be_blank: bool [N]; no other record has a blank text or label. None where nothing is known.
-
-    Returns:
-        The rows, as `RowBlock.frame` has them, and the reasons of the other records, by their numbers.
     """
     frame = _arrange(columns, wanted, strip_label=strip_label)
     unusable = _find_unusable(frame, wanted, may_be_blank)
     reasons = {int(records[row]): reason for row, reason in unusable.items()}
+    unknown = [row for row, reason in unusable.items() if reason == UNKNOWN_LABEL]
+    unknown_labels = frequent_labels(frame[LABEL].gather(unknown)) if unknown else {}
     if unusable:
         is_row = np.ones(len(records), np.bool_)
         is_row[list(unusable)] = False
         frame, records = frame.filter(pl.Series(is_row)), records[is_row]
-    return frame.insert_column(0, pl.Series(RECORD, records, pl.Int64)), reasons
+    frame.insert_column(0, pl.Series(RECORD, records, pl.Int64))
+    return Cleaned(frame=frame, reasons=reasons, unknown_labels=unknown_labels)
 
 
 def _arrange(columns: Mapping[str, pl.Series], wanted: Wanted, *, strip_label: bool) -> pl.DataFrame:

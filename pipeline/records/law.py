@@ -13,8 +13,20 @@ def describe_reasons(reasons: Mapping[str, int]) -> str:
     )
 
 
-def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) -> None:
+NOTHING_PUBLISHED = "nothing was published"
+
+
+def check_law(
+    where: str, rows_in: int, rows_out: int, rows_quarantined: int, *, outcome: str = NOTHING_PUBLISHED
+) -> None:
     """Check the law of the house: rows in = rows out + rows quarantined.
+
+    Args:
+        where: What the message calls the input.
+        rows_in: Records that came in.
+        rows_out: Rows that are in the output.
+        rows_quarantined: Records that are in the quarantine.
+        outcome: What the message says of the output.
 
     Raises:
         LawError: They differ; nothing may be published.
@@ -22,7 +34,7 @@ def check_law(where: str, rows_in: int, rows_out: int, rows_quarantined: int) ->
     if rows_in != rows_out + rows_quarantined:
         raise LawError(
             f"{where}: {rows_in:,} rows came in, but {rows_out:,} + {rows_quarantined:,} went out or to quarantine; "
-            "nothing was published; this is a defect of charmill, please report it with the file"
+            f"{outcome}; this is a defect of charmill, please report it with the file"
         )
 
 
@@ -34,7 +46,13 @@ def encoding_hint(reasons: Mapping[str, int], encodings: Collection[str]) -> str
 
 
 def check_share(
-    where: str, rows_in: int, reasons: Mapping[str, int], max_quarantined: float, encodings: Collection[str] = ()
+    where: str,
+    rows_in: int,
+    reasons: Mapping[str, int],
+    max_quarantined: float,
+    *,
+    hint: str = "",
+    outcome: str = NOTHING_PUBLISHED,
 ) -> None:
     """Refuse to publish when too many records were quarantined.
 
@@ -43,16 +61,16 @@ def check_share(
         rows_in: Records that came in.
         reasons: Quarantined records by reason.
         max_quarantined: The fraction that is allowed.
-        encodings: In which the input was read.
+        hint: What to do about what was quarantined.
+        outcome: What the message says of the output.
 
     Raises:
         InputError: The share is above max_quarantined.
     """
     num_rows = sum(reasons.values())
-    hint = encoding_hint(reasons, encodings)
     if rows_in and num_rows / rows_in > max_quarantined:
         raise InputError(
-            f"{where}: {num_rows:,} of {rows_in:,} records are malformed or blank ({describe_reasons(reasons)}), "
-            f"more than --max-quarantined {max_quarantined:g}; nothing was published; "
+            f"{where}: {num_rows:,} of {rows_in:,} records cannot be used ({describe_reasons(reasons)}), "
+            f"more than --max-quarantined {max_quarantined:g}; {outcome}; "
             f"look at the quarantine{f'; {hint}' if hint else ', or check --columns, --delimiter and --encoding'}"
         )

@@ -62,10 +62,12 @@ class RowReader(Protocol):
     """Reads one source, once.
 
     Attributes:
-        dialect: How the source is written; known once the first block is there.
+        dialect: How the source is written; known once the first block is there, or the end.
+        wanted: The columns that make a row, as `Wanted.in_file` has them; known as early.
     """
 
     dialect: Dialect
+    wanted: Wanted
 
     def scan(self, start: Place | None = None, end: Place | None = None) -> Generator[ScannedBlock, None, None]:
         """Go through the source's bytes, block by block. Whoever may stop before the end closes the generator, and the source with it.

@@ -3,10 +3,11 @@
 import difflib
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from pipeline.errors import InputError, UsageError
-from pipeline.records.rows import TEXT
+from pipeline.records.rows import LABEL, TEXT
 
 _MAX_NAME = 40
 _MIN_SIMILARITY = 0.75  # One letter of four.
@@ -20,12 +21,16 @@ class Wanted:
         text: Columns joined by one space to make the text.
         label: The column of the true label; empty for none.
         keep: Columns passed through.
+        keeps_all: Pass every column of a file through; `in_file` says which those are.
+        reserved: Names that no column may have that is passed through with all others.
         labels: Where not empty, the only labels that are known; others are quarantined.
     """
 
     text: Sequence[str] = (TEXT,)
     label: str = ""
     keep: Sequence[str] = ()
+    keeps_all: bool = False
+    reserved: Sequence[str] = ()
     labels: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -36,7 +41,25 @@ class Wanted:
     @property
     def columns(self) -> set[str]:
         """All columns that have to be read."""
-        return {name for name in (*self.text, *self.keep, self.label) if name}
+        return {*self.text, *self.keep, *([self.label] if self.label else [])}
+
+    def in_file(self, names: Sequence[str], where: str) -> Self:
+        """The same for a file of these columns: `keep` has all that are passed through.
+
+        Raises:
+            InputError: A column has a reserved name.
+        """
+        if not self.keeps_all:
+            return self
+        keep = [name for name in names if not name == self.label == LABEL]  # The label has a column of that name.
+        for taken in (name for name in keep if name in self.reserved):
+            free = ",".join(_quoted(name) for name in keep if name not in self.reserved)
+            raise InputError(
+                f"{where}: --keep all: the scores have a column {taken!r} themselves; rename it in the file, "
+                f"or leave it out with --keep {shlex.quote(free)}",
+                path=where,
+            )
+        return replace(self, keep=keep, keeps_all=False)
 
     def require_in(
         self,
@@ -106,7 +129,12 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 
 def _as_flag(name: str) -> str:
     """A column as a flag takes it on a command line."""
-    return shlex.quote(f'"{name}"' if "," in name else name)
+    return shlex.quote(_quoted(name))
+
+
+def _quoted(name: str) -> str:
+    """A column in a list of names with commas between."""
+    return '"{}"'.format(name.replace('"', '""')) if set(name) & set(',"\n\r') else name
 
 
 def _is_worded(value: str) -> bool:

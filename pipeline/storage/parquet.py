@@ -73,6 +73,7 @@ class ParquetSink:
         group_rows: int = GROUP_ROWS,
         group_bytes: int = GROUP_BYTES,
     ) -> None:
+        self._path = path
         self._file = path.open("wb")
         # Binary and large_string columns hold what is different in each row and may be long: a dictionary and the least and greatest value
         # would be of no use, and with a value of 100 MB they took 600 MB.
@@ -140,6 +141,11 @@ class ParquetSink:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+
+    def count_rows(self) -> int:
+        """The rows of the finished file, as its footer has them."""
+        with self._path.open("rb") as file:
+            return int(pq.read_metadata(file).num_rows)
 
     def abandon(self) -> None:
         """Let go of the file without finishing it; for clean-up after an error."""

@@ -29,7 +29,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 OPTIONS = ScoreOptions(
-    wanted=Wanted(text=["title"], keep=["title"], label="label"), probabilities=True, min_confidence=0.5
+    wanted=Wanted(text=["title"], keep=["title"], label="label"), probabilities="list", min_confidence=0.5
 )
 ENCODINGS = ["utf-8", "utf-16", "cp1252"]
 

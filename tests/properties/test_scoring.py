@@ -29,7 +29,7 @@ def _scorer(block_bytes: int) -> Scorer:
     model = read_model(shared_run())
     options = ScoreOptions(
         wanted=Wanted(text=("title",), keep=("id",)),
-        probabilities=True,
+        probabilities="list",
         max_quarantined=1,
     )
     predictor = FoldedPredictor(model, read_weights(shared_run(), model), num_threads=1)

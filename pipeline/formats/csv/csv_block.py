@@ -9,7 +9,7 @@ from pipeline.formats.csv.field_kernel import BOTH
 from pipeline.formats.csv.record_block import RecordBlock
 from pipeline.formats.csv.scan_kernel import LINE, REASONS, RECORD_TOO_LONG, START
 from pipeline.formats.encodings import num_stored, restore
-from pipeline.records.cleaning import clean
+from pipeline.records.cleaning import Cleaned, clean
 from pipeline.records.quarantine import RAW_BYTES, Reject
 from pipeline.records.rows import Place, RowBlock
 from pipeline.records.wanted import Wanted
@@ -44,17 +44,20 @@ class CsvBlock:
     def rows(self) -> RowBlock:
         """See `ScannedBlock`."""
         self.records.check_encoding()
-        frame, reasons = self._clean()
-        reasons |= {self.records.place.record + index: reason for index, reason in self.records.reasons.items()}
+        cleaned = self._clean()
+        reasons = cleaned.reasons | {
+            self.records.place.record + index: reason for index, reason in self.records.reasons.items()
+        }
         return RowBlock(
-            frame=frame,
+            frame=cleaned.frame,
             rejects=self._rejects(reasons),
+            unknown_labels=cleaned.unknown_labels,
             num_records=len(self.records.table),
             place=self.place,
             end=self.end,
         )
 
-    def _clean(self) -> tuple[pl.DataFrame, dict[int, str]]:
+    def _clean(self) -> Cleaned:
         """See `clean`; of the well-formed records."""
         text, label = self.wanted.text, self.wanted.label
         indices = {name: self.names.index(name) for name in self.wanted.columns}

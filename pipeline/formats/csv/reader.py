@@ -40,7 +40,7 @@ class CsvReader:
         self, source: Source, wanted: Wanted, csv_format: CsvFormat, *, block_bytes: int = BLOCK_BYTES
     ) -> None:
         self._source = source
-        self._wanted = wanted
+        self.wanted = wanted
         self._format = csv_format
         self._block_bytes = block_bytes
         self.dialect = Dialect()
@@ -70,7 +70,8 @@ class CsvReader:
                 scanner.skip_to(Place(record=0, line=2, offset=len(separator), stored_offset=stored_bytes))
             names = tuple(self._format.columns or self._read_header(scanner, delimiter))
             scanner.num_fields = len(names)
-            self._wanted.require_in(names, self._source.path, self._hint(), partial(_sample, scanner))
+            self.wanted = self.wanted.in_file(names, self._source.path)
+            self.wanted.require_in(names, self._source.path, self._hint(), partial(_sample, scanner))
             if start is not None:
                 self._skip_to(scanner, start)
             place = scanner.place
@@ -80,7 +81,7 @@ class CsvReader:
                         source=self._source.name,
                         records=records,
                         names=names,
-                        wanted=self._wanted,
+                        wanted=self.wanted,
                         encoding=text.encoding,
                         place=place,
                         end=scanner.place,

@@ -37,7 +37,7 @@ for profile in profiles:
         score.run(
             score.ScoreConfig(
                 csvs, run=out, out=folder / "scores", common=common, reading=ReadingConfig(max_quarantined=1),
-                scoring=ScoringConfig(label="label", probabilities=True, keep="text", engine="folded"),
+                scoring=ScoringConfig(label="label", probabilities="list", keep="text", engine="folded"),
             )
         )
         predict.run(predict.PredictConfig(("an otter", "ein Öl"), run=out, common=ThreadsConfig()))

@@ -44,7 +44,7 @@ def classifier() -> Classifier:
 def _scores(tmp_path: Path, texts: list[str], arch: str, **flags: Any) -> pa.Table:
     csv = write_csv(tmp_path / "in.csv", [(f'"{text}"',) for text in texts], header="text")
     out = tmp_path / "scores.parquet"
-    scoring = ScoringConfig(probabilities=True, **flags)
+    scoring = ScoringConfig(probabilities="list", **flags)
     score.run(
         score.ScoreConfig(
             (str(csv),), run=shared_run(arch), out=out, scoring=scoring, reading=ReadingConfig(), common=QUIET

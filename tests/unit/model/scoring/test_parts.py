@@ -42,7 +42,7 @@ def _scorer(**options: object) -> Scorer:
     return Scorer(
         model,
         predictor,
-        ScoreOptions(wanted=wanted, probabilities=True, min_confidence=0.5),
+        ScoreOptions(wanted=wanted, probabilities="list", min_confidence=0.5),
         Formats(),
         num_threads=1,
         part_bytes=1500,

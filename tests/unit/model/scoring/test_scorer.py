@@ -44,7 +44,7 @@ def test_the_columns_and_their_types(tmp_path: Path) -> None:
     # The model knows no word of every tenth title.
     rows = [(*row[:2], f"quartz {index}" if index % 10 == 0 else row[2]) for index, row in enumerate(ROWS)]
     csv, out = write_csv(tmp_path / "in.csv", rows, header="id,kind,title"), tmp_path / "scores.parquet"
-    report = _score(csv, out, keep="id,kind", label="kind", probabilities=True, min_confidence=0.9)
+    report = _score(csv, out, keep="id,kind", label="kind", probabilities="list", min_confidence=0.9)
     schema = pq.read_schema(out)
     assert schema.names == [
         "record", "id", "kind", "label", "prediction", "confidence", "probabilities", "abstained",
@@ -100,6 +100,7 @@ def test_the_metadata_says_where_it_all_came_from(csv: Path, tmp_path: Path) -> 
             "delimiter": ",",
             "encoding": "utf-8",
         },
+        "labels": list(LABELS),
         "model_fingerprint": model.fingerprint,
         "profile_fingerprint": model.profile.fingerprint,
         "engine": "folded on cpu",
@@ -122,7 +123,7 @@ def test_labels_that_the_model_does_not_know_are_quarantined(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["record", "prediction", "confidence", "probabilities", "abstained", "label"])
 def test_a_kept_column_with_the_name_of_an_output_column_is_refused(name: str, tmp_path: Path) -> None:
     csv = write_csv(tmp_path / "in.csv", [("a", "otter", "animals")], header=f"{name},title,kind")
-    flags: dict[str, Any] = {"probabilities": True, "min_confidence": 0.5, "label": "kind"}
+    flags: dict[str, Any] = {"probabilities": "list", "min_confidence": 0.5, "label": "kind"}
     with pytest.raises(UsageError, match=f"--keep {name}"):
         _score(csv, tmp_path / "scores.parquet", keep=name, **flags)
     assert not list(tmp_path.glob("*.parquet"))
@@ -160,7 +161,7 @@ def test_too_much_quarantined_publishes_no_scores_and_keeps_the_quarantine(csv: 
 def test_a_header_alone_gives_a_file_without_rows(tmp_path: Path) -> None:
     csv = write_csv(tmp_path / "in.csv", [], header="kind,title")
     out = tmp_path / "scores.parquet"
-    report = _score(csv, out, label="kind", keep="kind", probabilities=True, min_confidence=0.5)
+    report = _score(csv, out, label="kind", keep="kind", probabilities="list", min_confidence=0.5)
     assert (report["rows_in"], report["rows_out"], report["accuracy"]) == (0, 0, None)
     frame = pl.read_parquet(out)
     assert frame.shape == (0, 7)

@@ -211,7 +211,7 @@ def test_too_much_quarantined_counts_the_new_records_and_leaves_the_dataset(
     csv = write_csv(tmp_path / "new.csv", [("minerals", "quartz"), *titles(5, seed=3)])
     done = append(capsys, dataset, csv)
     assert done.code == 65
-    assert "1 of 6 records are malformed or blank (unknown_label 1)" in done.error
+    assert "1 of 6 records cannot be used (unknown_label 1)" in done.error
     assert files_in(dataset) == before
     assert pl.read_parquet(tmp_path / "dataset.quarantine.parquet")["source"].to_list() == ["new.csv"]
 

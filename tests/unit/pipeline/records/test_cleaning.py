@@ -40,6 +40,7 @@ RECORDS = np.arange(40, 46)
 )
 @pytest.mark.parametrize("may_be_blank", [None, np.array([False, True, True, True, False, True])])
 def test_rows_and_reasons(wanted: Any, rows: list[Any], reasons: dict[int, str], may_be_blank: Any) -> None:
-    frame, found = clean(COLUMNS, RECORDS, Wanted(**wanted), may_be_blank=may_be_blank)
+    cleaned = clean(COLUMNS, RECORDS, Wanted(**wanted), may_be_blank=may_be_blank)
+    frame, found = cleaned.frame, cleaned.reasons
     assert frame.rows() == rows
     assert found == reasons

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError, LawError
-from pipeline.records.law import check_law, check_share
+from pipeline.records.law import check_law, check_share, encoding_hint
 
 REASONS = {"bad_quote": 2, "blank_text": 1}
 
@@ -32,10 +32,10 @@ def test_share_may_not_be_passed(tmp_path: Path, rows_in: int, share: float) -> 
 def test_what_is_not_utf8_suggests_cp1252_unless_it_was_read_as_that() -> None:
     reasons = {"invalid_encoding": 3, "bad_quote": 1}
     with pytest.raises(InputError, match=r"look at the quarantine; invalid_encoding: .* try --encoding cp1252$"):
-        check_share("here", 10, reasons, 0.1, ["cp1252", "utf-8"])
+        check_share("here", 10, reasons, 0.1, hint=encoding_hint(reasons, ["cp1252", "utf-8"]))
     for reasons_seen, encoding in ((reasons, "cp1252"), ({"bad_quote": 4}, "utf-8")):
         with pytest.raises(InputError, match=r"or check --columns, --delimiter and --encoding$"):
-            check_share("here", 10, reasons_seen, 0.1, [encoding])
+            check_share("here", 10, reasons_seen, 0.1, hint=encoding_hint(reasons_seen, [encoding]))
 
 
 def test_share_is_compared_as_it_reads(tmp_path: Path) -> None:
