@@ -98,7 +98,7 @@ def parse(name: str, config_type: type[C], tokens: Sequence[str]) -> C | None:
 
 
 def _complete(tokens: Sequence[str], arguments: ArgumentCollection) -> list[str]:
-    """Give flags whose value may be left out, as ``--NAME [A|B]`` in help, the first of those where they stand alone."""
+    """Give flags whose value may be left out, `--NAME [A|B]` in help, the first one where they stand alone, and none for `--no-NAME`."""
     completed = list(tokens)
     for argument in arguments:
         word, choices = argument.parameter.metavar or "", argument.get_choices(force=True) or ()
@@ -106,6 +106,8 @@ def _complete(tokens: Sequence[str], arguments: ArgumentCollection) -> list[str]
             alone = set(tokens[index + 1 : index + 2]).isdisjoint(choices)
             if word.startswith("[") and token in argument.names and alone:
                 completed[index] = f"{token}={word.strip('[]').partition('|')[0]}"
+            elif word.startswith("[") and token == f"--no-{argument.name.removeprefix('--')}":
+                completed[index] = f"{argument.name}=none"
     return completed
 
 

@@ -36,7 +36,7 @@ class EngineConfig:
 
 def _or_switch(kind: Any, tokens: Sequence[Any]) -> Any:
     """Convert as cyclopts does, but for true and false in a variable or a config file, which turn a list on and off."""
-    switch = {"true": "list", "1": "list", "false": "none", "0": "none"}
+    switch = dict.fromkeys(("true", "yes", "1"), "list") | dict.fromkeys(("false", "no", "0", ""), "none")
     return convert(kind, [token.evolve(value=switch.get(token.value.lower(), token.value)) for token in tokens])
 
 

@@ -23,7 +23,6 @@ from model.scoring.part_writer import ScoreReport
 from model.scoring.scorer import Scorer
 from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
 from pipeline.execution.meter import Meters
-from pipeline.records.law import encoding_hint
 
 
 class Note(Protocol):
@@ -236,8 +235,8 @@ class InboxScorer:
         self.report.count(report)
         more = ({"reused": report.rows_reused} if report.rows_reused else {}) | report.dialect.surprises()
         self._note(f"{called}, scored", rows=report.rows_scored, quarantined=report.rows_quarantined, **more)
-        if hint := encoding_hint(report.reasons, [report.dialect.encoding]):
-            self._note(f"{called}: {hint}")
+        if report.hint:
+            self._note(f"{called}: {report.hint}")
 
     def _take_error(self, file: InboxFile, lease: Lease, error: CharmillError) -> None:
         """Let a drop wait for its next attempt, or be failed."""

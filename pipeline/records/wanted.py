@@ -47,18 +47,21 @@ class Wanted:
         """The same for a file of these columns: `keep` has all that are passed through.
 
         Raises:
-            InputError: A column has a reserved name.
+            InputError: A column has a reserved name, or two have the same.
         """
         if not self.keeps_all:
             return self
         keep = [name for name in names if not name == self.label == LABEL]  # The label has a column of that name.
-        for taken in (name for name in keep if name in self.reserved):
-            free = ",".join(_quoted(name) for name in keep if name not in self.reserved)
-            raise InputError(
-                f"{where}: --keep all: the scores have a column {taken!r} themselves; rename it in the file, "
-                f"or leave it out with --keep {shlex.quote(free)}",
-                path=where,
-            )
+        for name in keep:
+            is_reserved = name in self.reserved
+            if is_reserved or keep.count(name) > 1:
+                what = f"the scores have a column {name!r}, too" if is_reserved else f"the header names {name!r} twice"
+                free = [each for each in keep if each not in self.reserved and keep.count(each) == 1]
+                raise InputError(
+                    f"{where}: --keep all: {what}; rename it in the file, or name what is to be kept, "
+                    f"as in --keep {_as_flag(free)}",
+                    path=where,
+                )
         return replace(self, keep=keep, keeps_all=False)
 
     def require_in(
@@ -88,7 +91,7 @@ class Wanted:
                 if near := _nearest(name, names):
                     lead = f"did you mean {near!r}? "
                 elif (flag, name) == ("--text", TEXT) and (text := self._likely_text(names, sample())):
-                    lead = f"add --text {_as_flag(text)}, which looks like text; "
+                    lead = f"add --text {_as_flag([text])}, which looks like text; "
                 raise InputError(
                     f"{where}: there is no column {name!r} for {flag}; {lead}the columns are {_listed(names)}{hint}",
                     path=where,
@@ -127,14 +130,10 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return folded[near[0]] if near else ""
 
 
-def _as_flag(name: str) -> str:
-    """A column as a flag takes it on a command line."""
-    return shlex.quote(_quoted(name))
-
-
-def _quoted(name: str) -> str:
-    """A column in a list of names with commas between."""
-    return '"{}"'.format(name.replace('"', '""')) if set(name) & set(',"\n\r') else name
+def _as_flag(names: Sequence[str]) -> str:
+    """Columns as a flag takes them on a command line."""
+    quoted = ('"{}"'.format(name.replace('"', '""')) if set(name) & set(',"\r\n') else name for name in names)
+    return shlex.quote(",".join(quoted))
 
 
 def _is_worded(value: str) -> bool:

@@ -1,19 +1,26 @@
 """The score job as a command; what it writes is in test_scoring.py."""
 
+import csv as text_csv
+import gzip
 import io
 import json
 import re
 import shutil
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from model.scoring.part_writer import PartWriter
 from pipeline.text.alphabet import get_profile
-from tests.commands import call_here, files_in
-from tests.datasets import make_csv, shared_run
+from tests.commands import call_here, environment, files_in, python
+from tests.datasets import LABELS, make_csv, shared_run
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -178,3 +185,251 @@ def test_a_link_keeps_pointing_to_the_scores(csv: Path, tmp_path: Path, capsys: 
     assert call_here(capsys, "score", csv, "--run", shared_run(), "--out", link, "--text", "title").code == 0
     assert link.is_symlink()
     assert pq.read_metadata(tmp_path / "disk" / "scores.parquet").num_rows == 60
+
+
+def test_standard_output_has_the_scores_and_nothing_else(
+    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    csv.write_bytes(csv.read_bytes() + b"animals,\n")
+    tokens: list[object] = [csv, "--run", shared_run(), "--text", "title", "--label", "label"]
+    assert call_here(capsys, "score", *tokens, "--out", "scores.csv").code == 0
+    (tmp_path / "scores.quarantine.parquet").rename(tmp_path / "expected")
+    done = call_here(capsys, "score", *tokens, "--out", "-")
+    assert done.code == 0
+    assert done.out == (tmp_path / "scores.csv").read_text()
+    assert "rows quarantined  1" in done.err
+    assert re.search(r"^files +in\.quarantine\.parquet$", done.err, re.MULTILINE)
+    assert (tmp_path / "in.quarantine.parquet").read_bytes() == (tmp_path / "expected").read_bytes()
+    monkeypatch.setenv("CHARMILL_OUT", "-")
+    refused = call_here(capsys, "score", *tokens)
+    assert (refused.code, refused.out) == (2, "")
+    assert "in.quarantine.parquet: the quarantine would go there, but it exists already" in refused.error
+    done = call_here(capsys, "score", *tokens, "--overwrite", "--out-format", "jsonl", "--probabilities", "--json")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["record"] for row in rows] == list(range(60))
+    assert all(tuple(row["probabilities"]) == LABELS for row in rows)
+    assert json.loads(done.err)["outputs"] == ["in.quarantine.parquet"]
+    csv.write_bytes(csv.read_bytes().removesuffix(b"animals,\n"))
+    assert call_here(capsys, "score", *tokens, "--overwrite").code == 0
+    assert sorted(files_in(tmp_path)) == ["expected", "in.csv", "scores.csv"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--out", "-", "--out-format", "parquet"], "add --out-format csv or jsonl"),
+        (["other.csv", "--out", "-"], "--out -: 2 CSVs cannot go into one output"),
+        (["--out", "/dev/stdout"], "write to standard output with --out -"),
+        (["--out", "in.csv", "--overwrite"], "in.csv: it is an input"),
+    ],
+)
+def test_an_output_that_makes_no_sense_is_refused(
+    flags: list[str], message: str, csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_csv(tmp_path / "other.csv", 3)
+    before = files_in(tmp_path)
+    done = call_here(capsys, "score", "in.csv", *flags, "--run", shared_run(), "--text", "title")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.error
+    assert files_in(tmp_path) == before
+
+
+def test_standard_output_keeps_what_was_quarantined_when_it_is_too_much(
+    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    csv.write_bytes(csv.read_bytes() + b"animals,\n" * 40)
+    done = call_here(capsys, "score", csv, "--run", shared_run(), "--text", "title", "--out", "-")
+    assert done.code == 65
+    assert len(done.out.splitlines()) == 61
+    assert "the other rows are on standard output" in done.error
+    assert done.error.endswith("the quarantine is in.quarantine.parquet")
+    assert pq.read_metadata(tmp_path / "in.quarantine.parquet").num_rows == 40
+
+
+def test_standard_output_keeps_what_was_quarantined_before_the_input_breaks_off(
+    tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = 300 * make_csv(tmp_path / "plain.csv", 1000).read_bytes().partition(b"\n")[2]
+    stored = gzip.compress(b"label,title\nbad\n" + rows)
+    (tmp_path / "in.csv.gz").write_bytes(stored[: len(stored) * 3 // 4])
+    tokens = ["in.csv.gz", "--run", shared_run(), "--text", "title", "--out", "-", "--threads", "1"]
+    done = call_here(capsys, "score", *tokens)
+    assert done.code == 65
+    num_rows = len(done.out.splitlines()) - 1
+    assert num_rows > 0
+    assert f"{num_rows:,} rows had gone to standard output before; the quarantine up to there is in.qu" in done.error
+    assert pq.read_metadata(tmp_path / "in.quarantine.parquet").num_rows == 1
+    assert sorted(files_in(tmp_path)) == ["in.csv.gz", "in.quarantine.parquet", "plain.csv"]
+
+
+def test_the_law_is_checked_when_all_is_written(
+    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(PartWriter, "write", _lose_a_row(PartWriter.write))
+    for out in ("-", "scores.csv", "scores.parquet"):
+        done = call_here(capsys, "score", csv, "--run", shared_run(), "--text", "title", "--out", out)
+        assert done.code == 70
+        assert "60 rows came in, but 59 + 0 went out" in done.error
+        assert ("has gone to standard output is not right" if out == "-" else "were not published") in done.error
+    assert sorted(files_in(tmp_path)) == ["in.csv"]
+
+
+def _lose_a_row(write: Any) -> Any:
+    def losing(self: PartWriter, block: Any, report: Any) -> None:
+        write(self, replace(block, table=block.table.slice(1)), report)
+
+    return losing
+
+
+def test_a_pipe_that_is_closed_ends_the_scoring_without_a_word(tmp_path: Path) -> None:
+    csv = make_csv(tmp_path / "in.csv", 50_000)
+    csv.write_bytes(b"label,title\nbad\n" + csv.read_bytes().partition(b"\n")[2])
+    command = [*python("score"), str(csv), "--run", str(shared_run()), "--text", "title", "--out", "-"]
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, cwd=tmp_path, env=environment()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"record,prediction,confidence\n"
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert process.returncode == 0, said
+    assert not [line for line in said.splitlines() if "error" in line or "rows" in line], said
+    assert sorted(files_in(tmp_path)) == ["in.csv"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_text_is_published_with_its_quarantine_or_not_at_all(
+    ending: str, csv: Path, tmp_path: Path, capsys: Capsys
+) -> None:
+    good = csv.read_bytes()
+    csv.write_bytes(good + b"bad\n")
+    out = tmp_path / f"scores.{ending}"
+    tokens: list[object] = [csv, "--run", shared_run(), "--text", "title", "--out", out]
+    assert call_here(capsys, "score", *tokens).code == 0
+    before = out.read_bytes()
+    assert len(before.splitlines()) == 60 + (ending == "csv")
+    assert sorted(files_in(tmp_path)) == sorted(["in.csv", out.name, "scores.quarantine.parquet"])
+    csv.write_bytes(good + b"bad\n" * 50)
+    done = call_here(capsys, "score", *tokens, "--overwrite")
+    assert done.code == 65
+    assert "its scores were not published" in done.error
+    assert out.read_bytes() == before
+    assert pq.read_metadata(tmp_path / "scores.failed.quarantine.parquet").num_rows == 50
+    csv.write_bytes(good)
+    assert call_here(capsys, "score", *tokens, "--overwrite").code == 0
+    assert sorted(files_in(tmp_path)) == sorted(["in.csv", out.name])
+
+
+def test_what_was_published_before_an_error_is_named(tmp_path: Path, capsys: Capsys) -> None:
+    files = [make_csv(tmp_path / f"{name}.csv", 3) for name in "abcdef"]
+    files[5].write_text("label\n1\n")
+    out = tmp_path / "out"
+    tokens: list[object] = ["--run", shared_run(), "--text", "title", "--out", out]
+    done = call_here(capsys, "score", files[0], files[5], files[1], *tokens)
+    assert done.code == 65
+    assert done.error.endswith(f"; published before: {out / 'a.parquet'}")
+    assert list(files_in(out)) == ["a.parquet"]
+    done = call_here(capsys, "score", *files, *tokens, "--overwrite")
+    assert done.error.endswith(f"published before: {', '.join(str(out / f'{n}.parquet') for n in 'abc')} and 2 more")
+    done = call_here(capsys, "score", files[5], *tokens)
+    assert "published before" not in done.error
+
+
+def test_every_column_is_kept_in_the_order_of_the_file(tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "a.csv").write_text(',label,"x,y",title,all\n0,tools,"a ""b""\nc",an awl,z\n')
+    (tmp_path / "b.csv").write_text("title;label\nan otter;animals\n")
+    (tmp_path / "c.csv").write_text("title,label,only\n")
+    out = tmp_path / "out"
+    tokens: list[object] = [*sorted(tmp_path.glob("*.csv")), "--run", shared_run(), "--text", "title", "--out", out]
+    assert call_here(capsys, "score", *tokens, "--keep", "all").code == 0
+    tables = [pq.read_table(out / f"{name}.parquet") for name in "abc"]
+    end = ["prediction", "confidence"]
+    assert tables[0].column_names == ["record", "", "label", "x,y", "title", "all", *end]
+    assert tables[1].column_names == ["record", "title", "label", *end]
+    assert tables[2].column_names == ["record", "title", "label", "only", *end]
+    assert [table.num_rows for table in tables] == [1, 1, 0]
+    assert list(tables[0].to_pylist()[0].values())[:6] == [0, "0", "tools", 'a "b"\nc', "an awl", "z"]
+    # The label has a column of its own; where that is called so, it is the file's.
+    assert call_here(capsys, "score", *tokens, "--keep", "all", "--label", "label", "--overwrite").code == 0
+    assert pq.read_schema(out / "b.parquet").names == ["record", "title", "label", *end]
+    assert call_here(capsys, "score", tokens[0], *tokens[3:], "--keep", '"all"', "--overwrite").code == 0
+    assert pq.read_schema(out / "a.parquet").names == ["record", "all", *end]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("record,title,id", "the scores have a column 'record', too; .* as in --keep title,id"),
+        ('confidence,title,"a,b"', "the scores have a column 'confidence', too; .* as in --keep 'title,\"a,b\"'"),
+        ("title,x,x", "the header names 'x' twice; .* as in --keep title"),
+    ],
+)
+def test_a_file_with_a_column_that_scores_have_is_refused_with_the_others_to_keep(
+    header: str, message: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    (tmp_path / "in.csv").write_text(f"{header}\n1,an otter,2\n")
+    flags = ["--run", shared_run(), "--text", "title", "--keep", "all", "--out", tmp_path / "out.csv"]
+    done = call_here(capsys, "score", tmp_path / "in.csv", *flags)
+    assert done.code == 65
+    assert re.search(f"in.csv: --keep all: {message}", done.error), done.error
+    assert list(files_in(tmp_path)) == ["in.csv"]
+
+
+def test_probabilities_are_a_list_or_columns(
+    csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens: list[object] = [csv, "--run", shared_run(), "--text", "title", "--overwrite"]
+
+    def score(*flags: object, ending: str = "parquet") -> Path:
+        out = tmp_path / f"s.{ending}"
+        done = call_here(capsys, "score", *tokens, *flags, "--out", out)
+        assert done.code == 0, done.err
+        return out
+
+    listed = pq.read_table(score("--probabilities"))
+    spread = pq.read_table(score("--probabilities", "columns", "--min-confidence", "0.5"))
+    assert json.loads(listed.schema.metadata[b"charmill"])["labels"] == list(LABELS)
+    names = [f"p_{label}" for label in LABELS]
+    assert spread.column_names == ["record", "prediction", "confidence", "abstained", *names]
+    assert all(spread.schema.field(name).type == pa.float32() for name in names)
+    rows = list(zip(*(spread[name].to_pylist() for name in names), strict=True))
+    assert rows == list(map(tuple, listed["probabilities"].to_pylist()))
+    with score("--probabilities", "list", ending="csv").open(newline="") as file:
+        assert [tuple(np.float32(row[name]) for name in names) for row in text_csv.DictReader(file)] == rows
+    monkeypatch.setenv("CHARMILL_PROBABILITIES", "columns")
+    assert pq.read_schema(score()).names[-3:] == names
+    assert pq.read_schema(score("--no-probabilities")).names[-1] == "confidence"
+    monkeypatch.setenv("CHARMILL_PROBABILITIES", "true")
+    assert pq.read_schema(score()).names[-1] == "probabilities"
+    config = tmp_path / "config.toml"
+    config.write_text("probabilities = false\n")
+    monkeypatch.delenv("CHARMILL_PROBABILITIES")
+    assert pq.read_schema(score("--config", config)).names[-1] == "confidence"
+    done = call_here(capsys, "score", *tokens, "--out", tmp_path / "x.csv", "--probabilities=both")
+    assert (done.code, "expected one of none, list, columns, got both" in done.error) == (2, True)
+
+
+def test_a_kept_column_may_not_be_called_like_that_of_a_class(tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "in.csv").write_text("p_tools,title\n1,an otter\n")
+    tokens: list[object] = [tmp_path / "in.csv", "--run", shared_run(), "--text", "title", "--keep", "p_tools"]
+    done = call_here(capsys, "score", *tokens, "--out", tmp_path / "s.csv", "--probabilities")
+    assert (done.code, "--keep p_tools: the scores have a column of that name" in done.error) == (2, True)
+    assert call_here(capsys, "score", *tokens, "--out", tmp_path / "s.jsonl", "--probabilities").code == 0
+
+
+def test_a_wrong_model_is_told_by_its_labels(tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "in.csv").write_text("label,title\nspam,a\nham,b\nspam,c\ntools,d\n")
+    tokens: list[object] = [tmp_path / "in.csv", "--run", shared_run(), "--text", "title", "--label", "label"]
+    hint = "unknown labels 'spam', 'ham'; the model knows 'animals', 'plants', 'tools': a model of other classes, or"
+    done = call_here(capsys, "score", *tokens, "--out", tmp_path / "s.parquet")
+    assert done.code == 65
+    assert hint in done.error
+    assert "--delimiter" not in done.error
+    done = call_here(capsys, "score", *tokens, "--out", tmp_path / "s.parquet", "--max-quarantined", "1")
+    assert any(hint in line for line in done.said)
