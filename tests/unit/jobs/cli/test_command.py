@@ -223,3 +223,23 @@ def test_without_torch_all_but_training_works(csv: Path, tmp_path: Path) -> None
     assert auto.report["engine"] == folded.report["engine"] == "folded on cpu"
     assert torch.code == 69
     assert "--engine folded" in torch.error
+
+
+@pytest.mark.usefixtures("_process")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("c.csv: it is empty"), "c.csv: it is empty; published before: a; and b"),
+        (KeyboardInterrupt(), "interrupted; published before: a; and b"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out"), "out: .*; published before: a; and b"),
+    ],
+)
+def test_notes_of_an_error_are_part_of_its_line(error: BaseException, said: str, capsys: Capsys) -> None:
+    def fail(_: DemoConfig) -> dict[str, Any]:
+        error.add_note("published before: a")
+        error.add_note("and b")
+        raise error
+
+    with pytest.raises(SystemExit):
+        run_command("demo", DemoConfig, fail, str, [])
+    assert re.fullmatch(f"error: {said}\n", capsys.readouterr().err)

@@ -446,3 +446,17 @@ def test_outputs_have_the_rights_of_the_umask(run: Run, outbox: Path) -> None:
     finally:
         os.umask(before)
     assert {oct(path.stat().st_mode & 0o777) for path in outbox.glob("[!.]*")} == {"0o640"}
+
+
+def test_all_columns_of_each_drop_are_kept(run: Run, tmp_path: Path, outbox: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.csv").write_text("id,title,label\n7,an otter,animals\n")
+    (other / "b.csv").write_text("title;more\nan awl;x\n")
+    (other / "c.csv").write_text("title,confidence\nan awl,high\n")
+    done = run("--keep", "all", "--probabilities", "columns", inbox=other)
+    assert done.code == 65
+    assert "c.csv: --keep all: the scores have a column 'confidence', too" in done.error
+    end = ["prediction", "confidence", "p_animals", "p_plants", "p_tools"]
+    names = {path.name[0]: pq.read_schema(path).names for path in outbox.glob("*.parquet")}
+    assert names == {"a": ["record", "id", "title", "label", *end], "b": ["record", "title", "more", *end]}

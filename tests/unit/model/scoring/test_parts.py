@@ -1,7 +1,9 @@
 """Parts survive in a list that somebody keeps; from any of them scoring goes on, and ends with the bytes of one that was never stopped."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,14 +37,17 @@ def csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def _scorer(**options: object) -> Scorer:
+ONE = {"wanted": Wanted(text=["title"], keep=["title"], label="label"), "probabilities": "list"}
+ALL = {"wanted": Wanted(text=["title"], keeps_all=True), "probabilities": "columns"}
+
+
+def _scorer(options: Mapping[str, Any]) -> Scorer:
     model = read_model(shared_run())
     predictor = load_predictor(shared_run(), model, engine="folded", device="auto", num_threads=1)
-    wanted = Wanted(text=["title"], keep=["title"], label="label")
     return Scorer(
         model,
         predictor,
-        ScoreOptions(wanted=wanted, probabilities="list", min_confidence=0.5),
+        ScoreOptions(**options, min_confidence=0.5),
         Formats(),
         num_threads=1,
         part_bytes=1500,
@@ -54,23 +59,26 @@ def _folder(path: Path) -> PartFolder:
     return PartFolder(path)
 
 
-def _score(csv: Path, folder: Path, journal: Journal | None) -> tuple[bytes, bytes, ScoreReport]:
-    written = _scorer().write(Source(str(csv), csv.name), _folder(folder), lambda _: None, journal)
+def _score(
+    csv: Path, folder: Path, journal: Journal | None, options: Mapping[str, Any] = ONE
+) -> tuple[bytes, bytes, ScoreReport]:
+    written = _scorer(options).write(Source(str(csv), csv.name), _folder(folder), lambda _: None, journal)
     assert written.quarantine is not None
     return written.scores.read_bytes(), written.quarantine.read_bytes(), written.report
 
 
-def test_goes_on_behind_every_part(csv: Path, tmp_path: Path) -> None:
-    scores, quarantine, report = _score(csv, tmp_path / "whole", None)
+@pytest.mark.parametrize("options", [ONE, ALL])
+def test_goes_on_behind_every_part(options: Mapping[str, Any], csv: Path, tmp_path: Path) -> None:
+    scores, quarantine, report = _score(csv, tmp_path / "whole", None, options)
     assert (report.rows_in, report.rows_scored, report.rows_quarantined, report.rows_reused) == (220, 200, 20, 0)
     journal = Journal([])
     folder = tmp_path / "parts"
-    again = _score(csv, folder, journal)
+    again = _score(csv, folder, journal, options)
     assert again == (scores, quarantine, report)
     finished = list(journal.parts)
     assert len(finished) >= 4
     for number in range(1, len(finished) + 1):
-        once_more = _score(csv, folder, Journal(finished[:number]))
+        once_more = _score(csv, folder, Journal(finished[:number]), options)
         reused = sum(part.counts["rows_in"] for part in finished[:number])
         assert once_more == (scores, quarantine, replace(report, rows_reused=reused))
 

@@ -119,3 +119,33 @@ def test_the_one_column_that_looks_like_text(columns: dict[str, list[str]], expe
 
 def test_who_named_a_column_is_not_told_of_others() -> None:
     assert "looks like" not in refuse(["description"], [WORDS], text=["body"])
+
+
+def test_all_columns_are_those_of_each_file() -> None:
+    wanted = Wanted(text=("title",), label="label", keeps_all=True, reserved=["record", "label"], labels=["a"])
+    assert WANTED.in_file(["x"], "in.csv") is WANTED
+    first = wanted.in_file(["id", "title", "label", ""], "in.csv")
+    assert first == Wanted(
+        text=("title",), label="label", keep=["id", "title", ""], reserved=wanted.reserved, labels=["a"]
+    )
+    assert first.columns == {"id", "title", "label", ""}
+    assert wanted.in_file(["title", "label"], "b.csv").keep == ["title"]
+    other = Wanted(text=("title",), label="kind", keeps_all=True, reserved=["record", "label"])
+    assert other.in_file(["title", "kind"], "c.csv").keep == ["title", "kind"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["title", "record", "a b"],
+            r"in\.csv: --keep all: the scores have a column 'record', too; .* --keep 'title,a b'$",
+        ),
+        (["title", "label"], "the scores have a column 'label', too"),
+        (["title", "x", "x"], r"the header names 'x' twice; .* --keep title$"),
+    ],
+)
+def test_all_columns_are_refused_where_two_would_have_one_name(names: list[str], message: str) -> None:
+    wanted = Wanted(text=("title",), label="kind", keeps_all=True, reserved=["record", "label"])
+    with pytest.raises(InputError, match=message):
+        wanted.in_file(names, "in.csv")
