@@ -456,7 +456,7 @@ def test_all_columns_of_each_drop_are_kept(run: Run, tmp_path: Path, outbox: Pat
     (other / "c.csv").write_text("title,confidence\nan awl,high\n")
     done = run("--keep", "all", "--probabilities", "columns", inbox=other)
     assert done.code == 65
-    assert "c.csv: --keep all: the scores have a column 'confidence', too" in done.error
+    assert "--keep all: the scores have a column 'confidence', too" in done.error
     end = ["prediction", "confidence", "p_animals", "p_plants", "p_tools"]
     names = {path.name[0]: pq.read_schema(path).names for path in outbox.glob("*.parquet")}
     assert names == {"a": ["record", "id", "title", "label", *end], "b": ["record", "title", "more", *end]}
