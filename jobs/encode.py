@@ -1,7 +1,8 @@
 """``python -m jobs.encode``: labelled CSVs in, a dataset out."""
 
 import time
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +17,10 @@ from jobs.cli.reading_flags import ReadingConfig
 
 if TYPE_CHECKING:
     from pipeline.building.run import EncodeOptions
+
+
+_SHOWN = 60
+"""Characters of a text in the table."""
 
 
 def _default(value: str) -> Parameter:
@@ -39,13 +44,19 @@ class EncodeConfig:
     reading: ReadingConfig = field(default_factory=ReadingConfig)
     label: Annotated[str, INPUT, Parameter(alias="-l", metavar="COLUMN")] = "label"
     "The column of the class."
+    label_names: Annotated[str, INPUT, Parameter(metavar="NAMES")] = ""
+    "What labels stand for, as in 1=World,2=Sports; or a CSV of two columns, label and name."
     out: Annotated[Path, Parameter(alias="-o", metavar="DIR")]
     "The dataset's folder: new, empty, or with --overwrite or --append an earlier dataset."
     append: bool = False
-    "Add the CSVs to the dataset at --out, each once, told by its content, labels as they are; make the dataset if there is none."
+    "Add the CSVs to the dataset at --out, each once, told by its content; make the dataset if there is none."
+    on_conflict: Literal["both", "keep", "replace"] = "both"
+    "With --append, where the dataset has a text with another label: take both, keep its label, or replace it."
+    new_labels: bool = False
+    "With --append, let labels in that the dataset has not."
     profile: Annotated[Literal["seed", "ascii", "bytes"] | None, _default("bytes")] = None
     "How text becomes codes: bytes is UTF-8, ascii a-z, digits and punctuation, seed a-z and space."
-    max_length: Annotated[int | None, _default("64 for seed, 128 for ascii and bytes")] = None
+    max_length: Annotated[int | None, RARE, _default("64 for seed, 128 for ascii and bytes")] = None
     "Codes a row, where texts are cut; 0 for the profile's own number."
     valid_fraction: Annotated[float | None, _default("0.1"), Parameter(metavar="SHARE")] = None
     "The share of rows to hold out, to measure a trained run on."
@@ -66,10 +77,11 @@ class EncodeConfig:
             UsageError: A flag makes no sense.
         """
         from pipeline.building.run import EncodeOptions
+        from pipeline.records.label_names import read_label_names
 
         return EncodeOptions(
             out=self.out,
-            wanted=self.reading.wanted(label=self.label),
+            wanted=replace(self.reading.wanted(label=self.label), label_names=read_label_names(self.label_names)),
             append=self.append,
             overwrite=self.common.overwrite,
             profile=self.profile,
@@ -81,6 +93,8 @@ class EncodeConfig:
             shard_rows=self.shard_rows,
             max_quarantined=self.reading.max_quarantined,
             num_threads=self.common.num_threads,
+            on_conflict=self.on_conflict,
+            new_labels=self.new_labels,
         )
 
 
@@ -110,7 +124,20 @@ def run(config: EncodeConfig) -> dict[str, Any]:
         "rows_train": rows_train,
         "rows_valid": rows_valid,
         "duplicates_across_splits": {"text": encoded.seen_text, "codes": encoded.seen_codes},
+        "rows_repeated": encoded.conflicts.rows_repeated,
+        "conflicts": {
+            "on_conflict": config.on_conflict,
+            "texts": encoded.conflicts.texts,
+            "texts_in_files": encoded.conflicts.texts_in_files,
+            "rows_relabelled": encoded.conflicts.rows_relabelled,
+            "rows_quarantined": encoded.quarantined.get("conflicting_label", 0),
+            "example": encoded.example,
+        },
         "num_labels": len(manifest.labels),
+        "labels": manifest.labels,
+        "labels_added": encoded.labels_added,
+        "label_names": manifest.label_names,
+        "warnings": encoded.warnings,
         "profile": manifest.profile.to_json(),
         "fingerprint": manifest.fingerprint,
         "seconds": round(time.monotonic() - started, 3),
@@ -124,6 +151,7 @@ def render(report: dict[str, Any]) -> str:
 
     profile, skipped, reused = report["profile"], report["sources_skipped"], report["rows_reused"]
     duplicates = report["duplicates_across_splits"]
+    repeated, added = report["rows_repeated"], ", ".join(map(repr, report["labels_added"]))
     is_larger = report["rows_total"] > report["rows_out"]
     return table(
         {
@@ -134,10 +162,12 @@ def render(report: dict[str, Any]) -> str:
             "  to train from": report["rows_train"],
             "  held out": report["rows_valid"],
             "duplicates": f"held-out rows also in training: {duplicates['text']:,} by text, {duplicates['codes']:,} by codes",
+            **({"rows repeated": f"{repeated:,} with a text that came before"} if repeated else {}),
+            **_conflicts(report["conflicts"]),
             "rows quarantined": report["rows_quarantined"],
             **{f"  {reason}": count for reason, count in sorted(report["quarantined"].items())},
             **({"in the dataset already": skipped} if skipped else {}),
-            "classes": report["num_labels"],
+            "classes": f"{report['num_labels']:,}{f', of which new: {added}' if added else ''}",
             "profile": f"{profile['name']}, {profile['max_length']} codes a row ({profile['fingerprint']})",
             "dataset": report["fingerprint"],
             "seconds": report["seconds"],
@@ -145,6 +175,27 @@ def render(report: dict[str, Any]) -> str:
             "files": report["outputs"],
         }
     )
+
+
+def _conflicts(found: Mapping[str, Any]) -> dict[str, str]:
+    """What is to say of texts with more than one label."""
+    example = found["example"]
+    such = f", such as {example if len(example) <= _SHOWN else f'{example[:_SHOWN]}...'!r}" if example else ""
+    rows = {}
+    if texts := found["texts"]:
+        rows["conflicts"] = f"{texts:,} texts are in the dataset with another label{such}"
+        if found["on_conflict"] == "both":
+            rows["conflicts"] += "; both labels stay, unless this is run again with --on-conflict replace"
+        such = ""
+    if quarantined := found["rows_quarantined"]:
+        rows["conflicts"] = (
+            f"{quarantined:,} rows, now in quarantine, have a text that is in the dataset with another label"
+        )
+    if texts := found["texts_in_files"]:
+        rows["conflicts in files"] = f"{texts:,} texts come with several labels{such}"
+    if relabelled := found["rows_relabelled"]:
+        rows["relabelled"] = f"{relabelled:,} rows, with the label that came last for their text"
+    return rows
 
 
 def main() -> None:

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.building.builder import BuildConfig, DatasetBuilder
-from pipeline.building.shard_writer import ShardWriter
+from pipeline.building.shard_writer import MARK, Marks, ShardWriter
 from pipeline.dataset.manifest import Manifest, SplitEntry
-from pipeline.dataset.shards import ROWS_SCHEMA, LabelIds
+from pipeline.dataset.shards import ROWS_SCHEMA
 from pipeline.formats.opening import Formats
 from pipeline.records.wanted import Wanted
 from pipeline.storage.source import find_sources
 from pipeline.text.alphabet import PROFILES, Codes, get_profile
+from pipeline.text.encoder import hash_texts
 
 HASH = SplitEntry(method="hash", valid_fraction=0.25, seed=828, stratify=False)
 RANDOM = replace(HASH, method="random")
@@ -41,12 +42,15 @@ def build(
     return builder.folder, manifest
 
 
-def numbered_rows(num_rows: int, first: int = 0, max_length: int = 3) -> tuple[Codes, LabelIds, pa.Table]:
+def numbered_rows(num_rows: int, first: int = 0, max_length: int = 3) -> tuple[Codes, Marks, pa.Table]:
     """Rows that tell which they are: row r has code r everywhere, label id r, record r and text r."""
     numbers = np.arange(first, first + num_rows)
     codes_NL = np.repeat(numbers[:, None], max_length, axis=1).astype(np.uint8)
     texts = [str(number) for number in numbers]
-    return codes_NL, numbers.astype(np.uint16), pa.table([["s"] * num_rows, numbers, texts], schema=ROWS_SCHEMA)
+    marks_N = np.zeros(num_rows, MARK)
+    marks_N["label"] = numbers
+    marks_N["text"] = hash_texts(pa.array(texts, pa.large_string()), HASH.seed)
+    return codes_NL, marks_N, pa.table([["s"] * num_rows, numbers, texts], schema=ROWS_SCHEMA)
 
 
 def numbered_dataset(folder: Path, shard_sizes: Sequence[int], split: str = "train") -> Manifest:
@@ -62,4 +66,4 @@ def numbered_dataset(folder: Path, shard_sizes: Sequence[int], split: str = "tra
         writer.write(*numbered_rows(size, first))
         shards += [replace(entry, split=split) for entry in writer.finish(np.arange(1 << 16).astype(np.uint16))]
         first += size
-    return Manifest(profile=profile, labels=["a"], split=HASH, sources=[], shards=shards)
+    return Manifest(profile=profile, labels=["a"], label_names={}, split=HASH, sources=[], shards=shards)

@@ -111,6 +111,7 @@ def make_record(
         architecture=CharCnnConfig(),
         profile=get_profile("seed"),
         labels=labels,
+        label_names={"1": labels[0]},
         temperature=1.3456,
         dataset_fingerprint="da7a" * 4,
         weights_bytes=123_456,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from model.architectures.base import Architecture, config_to_json
 from pipeline.text.alphabet import Profile
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no names of labels.
 WEIGHTS = "model.safetensors"
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -30,6 +30,7 @@ class Model:
         architecture: Kind and sizes of the network.
         profile: How its texts become codes.
         labels: In the order of the logits.
+        label_names: What files call a label, and what it is called here, where those differ.
         temperature: Logits are divided by it before the softmax.
         dataset_fingerprint: Of the dataset that it was trained on.
         weights_bytes: Size of the weights' file.
@@ -45,6 +46,7 @@ class Model:
     weights_bytes: int
     weights_sha256: str
     versions: dict[str, str]
+    label_names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
@@ -59,6 +61,7 @@ class Model:
             "architecture": config_to_json(self.architecture),
             "profile": self.profile.to_json(),
             "labels": self.labels,
+            "label_names": self.label_names,
             "temperature": self.temperature,
             "dataset_fingerprint": self.dataset_fingerprint,
             "weights": {"file": WEIGHTS, "bytes": self.weights_bytes, "sha256": self.weights_sha256},

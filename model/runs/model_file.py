@@ -28,6 +28,7 @@ class _StoredModel:
     architecture: dict[str, str | int | float]
     profile: StoredProfile
     labels: list[str]
+    label_names: dict[str, str]
     temperature: float
     dataset_fingerprint: str
     weights: _StoredWeights
@@ -56,6 +57,7 @@ def read_model(run: Path) -> Model:
             architecture=config_from_json(stored.architecture),
             profile=profile_from_json(stored.profile, str(run)),
             labels=stored.labels,
+            label_names=stored.label_names,
             temperature=stored.temperature,
             dataset_fingerprint=stored.dataset_fingerprint,
             weights_bytes=stored.weights.bytes,

@@ -98,7 +98,9 @@ class Scorer:
         self._engine = predictor.name
         self._options = options
         reserved = [column.name for column in options.columns(model.labels)]
-        self._wanted = replace(options.wanted, labels=tuple(model.labels), reserved=reserved)
+        self._wanted = replace(
+            options.wanted, labels=tuple(model.labels), label_names=model.label_names, reserved=reserved
+        )
         self._readers = readers
         self._part_bytes = part_bytes
         self._execute = execute or in_threads(num_threads)
@@ -340,6 +342,7 @@ class Scorer:
             "labels": list(self._model.labels),
             "model_fingerprint": self._model.fingerprint,
             "profile_fingerprint": self._model.profile.fingerprint,
+            "label_names": self._model.label_names,
             "engine": self._engine,
             "program_version": version("charmill"),
         }

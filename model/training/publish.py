@@ -37,6 +37,7 @@ def publish_run(
         architecture=architecture,
         profile=manifest.profile,
         labels=manifest.labels,
+        label_names=manifest.label_names,
         temperature=evaluation.temperature,
         dataset_fingerprint=manifest.fingerprint,
         weights_bytes=len(weights),

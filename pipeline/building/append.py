@@ -1,7 +1,8 @@
 """Appending: which sources are new to a dataset, and how its files and the new ones come together.
 
 A source is in a dataset when its stored bytes are, whatever it is called. The finished shards of the dataset are not written again but
-linked into the staged folder, which then takes the dataset's place whole.
+linked into the staged folder, which then takes the dataset's place whole. What changes is written anew, so the dataset stays whole until
+then.
 """
 
 import os
@@ -11,7 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.building.output_folder import is_free, require_only_dataset
+from pipeline.building.shard_writer import Change, write_labels
 from pipeline.dataset.manifest import (
     FILE_KINDS,
     QUARANTINE,
@@ -22,7 +26,7 @@ from pipeline.dataset.manifest import (
     SplitEntry,
     read_manifest,
 )
-from pipeline.dataset.shards import verify_shards
+from pipeline.dataset.shards import open_labels, verify_shards
 from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
 from pipeline.records.quarantine import QuarantineWriter, count_rejects, read_rejects
 from pipeline.records.wanted import Wanted
@@ -78,9 +82,35 @@ class Base:
                 )
         return split
 
-    def known_labels(self, wanted: Wanted) -> Wanted:
-        """What is wanted, with the dataset's labels as those that are known."""
-        return replace(wanted, labels=tuple(self.manifest.labels))
+    def require_labels(self, wanted: Wanted, *, new_labels: bool) -> Wanted:
+        """What is wanted, with the dataset's names of labels, and its labels as those that are known.
+
+        Args:
+            wanted: What was asked for; its names have to be the dataset's.
+            new_labels: There may be labels that the dataset has not, and names for them.
+
+        Raises:
+            MismatchError: A label has another name in the dataset, or none.
+        """
+        has, asked = self.manifest.label_names, wanted.label_names or self.manifest.label_names
+        known = {*self.manifest.labels, *has}
+        for label in {**has, **asked}:
+            is_new = new_labels and not known & {label, asked.get(label)}
+            if asked.get(label) != has.get(label) and not is_new:
+                said = [
+                    f"{label}={names[label]}" if label in names else f"no name for {label!r}" for names in (has, asked)
+                ]
+                raise MismatchError(
+                    f"{self.folder}: --label-names: the dataset has {said[0]}, expected the same, got {said[1]}; leave --label-names out, "
+                    f"{'encode all files again' if label in known or new_labels else 'add --new-labels to name new labels'}",
+                    path=self.folder,
+                )
+        return replace(wanted, label_names=dict(asked), labels=() if new_labels else tuple(self.manifest.labels))
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of both splits."""
+        return sum(shard.num_rows for shard in self.manifest.shards)
 
     def num_shards(self, split: str) -> int:
         """Shards of a split."""
@@ -91,17 +121,33 @@ class Base:
         shards = [*self.manifest.shards, *new.shards]
         return replace(
             self.manifest,
+            labels=new.labels,
+            label_names=new.label_names,
             sources=[*self.manifest.sources, *new.sources],
             shards=[shard for split in (TRAIN, VALID) for shard in shards if shard.split == split],
         )
 
-    def link_shards(self, staged: Path) -> None:
-        """Put this dataset's shards into a staged folder: as hard links, or copied where the file system has none."""
-        for shard in self.manifest.shards:
+    def link_shards(self, staged: Path, changes: Sequence[Change | None]) -> "Base":
+        """Put this dataset's shards into a staged folder: as hard links, or copied where the file system has none.
+
+        Args:
+            staged: The folder.
+            changes: Of each shard's labels; where there is one, its labels are written anew.
+
+        Returns:
+            The dataset with the shards as they are there.
+        """
+        shards = []
+        for shard, change in zip(self.manifest.shards, changes, strict=True):
             for kind in FILE_KINDS:
-                name = getattr(shard, kind)
-                _link(self.folder / name, staged / name)
+                if kind != "labels" or change is None:
+                    name = getattr(shard, kind)
+                    _link(self.folder / name, staged / name)
+            if change is not None:
+                shard = write_labels(staged, shard, np.array(open_labels(self.folder, shard)), change)  # noqa: PLW2901
+            shards.append(shard)
         sync_folder(staged)
+        return replace(self, manifest=replace(self.manifest, shards=shards))
 
     def join_quarantine(self, new: QuarantineWriter, path: Path) -> QuarantineWriter:
         """Write this dataset's rejects and then the new ones into one file, durably.

@@ -1,7 +1,7 @@
-"""Label ids: handed out in order of appearance while files stream by, sorted at the end."""
+"""Label ids: handed out in order of appearance while files stream by, those of new labels sorted at the end."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,10 +42,12 @@ class LabelIndex:
     """Gives each label an id.
 
     Args:
-        labels: Those that have one already, by id.
+        labels: Those that have one already, by id. The first ones of them are final.
+        num_final: So many of them.
     """
 
-    def __init__(self, labels: Sequence[str] = ()) -> None:
+    def __init__(self, labels: Sequence[str] = (), num_final: int = 0) -> None:
+        self._num_final = num_final
         self._ids = {label: index for index, label in enumerate(labels)}
 
     @property
@@ -64,22 +66,25 @@ class LabelIndex:
         """
         provisional = [self._ids.setdefault(name, len(self._ids)) for name in labels.names]
         if len(self._ids) > MAX_LABELS:
-            raise InputError(f"there are more than {MAX_LABELS:,} different labels; is --label the right column?")
+            raise InputError(f"there are more than {MAX_LABELS:,} different labels, and a dataset can have no more")
         return np.array(provisional, np.uint16)[labels.ids]
 
-    def finish(self, *, in_order: bool = False) -> tuple[list[str], LabelIds]:
+    def finish(self, label_names: Mapping[str, str]) -> tuple[list[str], LabelIds]:
         """The labels in their final order, and the final id of each provisional one, uint16 [K].
 
         Args:
-            in_order: They are in their final order already.
+            label_names: What files call a label, and what it is called here. Labels are sorted by the former, so that names change no id.
         """
-        ordered = self.labels if in_order else sort_labels(self._ids)
+        labels = self.labels
+        ordered = [*labels[: self._num_final], *sort_labels(labels[self._num_final :], label_names)]
         final = {label: index for index, label in enumerate(ordered)}
         return ordered, np.array([final[label] for label in self._ids], np.uint16)
 
 
-def sort_labels(labels: dict[str, int] | list[str]) -> list[str]:
-    """Sort by number where all labels are whole numbers, else by text."""
-    if all(_WHOLE_NUMBER.fullmatch(label) for label in labels):
-        return sorted(labels, key=lambda label: (int(label), label))
-    return sorted(labels)
+def sort_labels(labels: Iterable[str], label_names: Mapping[str, str]) -> list[str]:
+    """Sort by number where all labels are whole numbers in files, else by text."""
+    in_files = {name: label for label, name in label_names.items()}
+    by_file = {in_files.get(label, label): label for label in labels}
+    if all(map(_WHOLE_NUMBER.fullmatch, by_file)):
+        return [by_file[label] for label in sorted(by_file, key=lambda label: (int(label), label))]
+    return [by_file[label] for label in sorted(by_file)]

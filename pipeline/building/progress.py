@@ -27,9 +27,9 @@ from pipeline.storage.json_file import reading
 from pipeline.storage.source import Source
 
 PROGRESS = "progress.json"
-PROGRESS_VERSION = 2
+PROGRESS_VERSION = 3
 DATASET, SCRATCH = "dataset", "scratch"
-"""The subfolders of a staging folder: what will be published, and provisional label ids."""
+"""The subfolders of a staging folder: what will be published, and the marks of rows."""
 
 _PART = re.compile(r"rejects-([0-9]{6,18})\.parquet")
 
@@ -73,7 +73,7 @@ class Progress:
     Attributes:
         fingerprint: Of all that determines the result.
         mark: Where the next run reads on.
-        shards: Of both splits, label ids provisional.
+        shards: Of both splits, with marks in the place of labels.
         labels: By provisional id.
         sources: Those read to their end.
         prefix: What was read of the next one.

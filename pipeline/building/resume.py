@@ -44,6 +44,7 @@ def start_build(
                 "split": asdict(config.split),
                 "shard_rows": config.shard_rows,
                 "wanted": asdict(config.wanted),
+                "on_conflict": config.on_conflict,
                 "reading": readers.describe(),
                 "sources": [(source.path, source.name) for source in sources],
                 "base": base.manifest.fingerprint if base else "",

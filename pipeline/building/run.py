@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.building.append import Base, choose_additions, read_base
 from pipeline.building.builder import BuildConfig, Counts, DatasetBuilder
+from pipeline.building.conflicts import Conflicts, OnConflict
 from pipeline.building.output_folder import (
     keep_quarantine,
     quarantine_beside,
@@ -17,11 +18,11 @@ from pipeline.building.output_folder import (
 )
 from pipeline.building.progress import PROGRESS
 from pipeline.building.resume import start_build
-from pipeline.dataset.manifest import MANIFEST, QUARANTINE, Manifest, SplitEntry
+from pipeline.dataset.manifest import MANIFEST, QUARANTINE, Manifest, SplitEntry, read_manifest
 from pipeline.errors import InputError, UsageError
 from pipeline.execution.meter import Meter, Meters, rates, silent
 from pipeline.inspection.duplicates import find_seen
-from pipeline.records.law import encoding_hint
+from pipeline.records.label_names import check_names
 from pipeline.records.row_reader import RowReaders
 from pipeline.records.wanted import Wanted
 from pipeline.storage.publish import publish_folder
@@ -36,7 +37,7 @@ class EncodeOptions:
 
     Attributes:
         out: The dataset's folder.
-        wanted: The columns that make a row, with a label.
+        wanted: The columns that make a row, with a label. Its `label_names` are the dataset's where none are given.
         append: Add to the dataset at `out`, each source once, told by its content.
         overwrite: Replace the dataset at `out`.
         profile: Name of the profile.
@@ -48,6 +49,8 @@ class EncodeOptions:
         shard_rows: Rows a shard.
         max_quarantined: Fail above this fraction.
         num_threads: Threads to use, at least 1.
+        on_conflict: With `append`, what becomes of a text that is in the dataset with another label.
+        new_labels: With `append`, there may be labels that the dataset has not.
     """
 
     out: Path
@@ -63,6 +66,8 @@ class EncodeOptions:
     shard_rows: int = 65536
     max_quarantined: float = 0.1
     num_threads: int = 1
+    on_conflict: OnConflict = "both"
+    new_labels: bool = False
 
     def __post_init__(self) -> None:
         if self.valid_fraction is not None and not 0 <= self.valid_fraction < 1:
@@ -79,6 +84,12 @@ class EncodeOptions:
             raise UsageError("--label: name the column of the class")
         if self.append and self.overwrite:
             raise UsageError("--append: it keeps the dataset that --overwrite replaces; choose one of them")
+        if self.on_conflict != "both" and not self.append:
+            raise UsageError(
+                f"--on-conflict {self.on_conflict}: it goes with --append, and says what becomes of labels in the dataset"
+            )
+        if self.new_labels and not self.append:
+            raise UsageError("--new-labels: it goes with --append; a new dataset has all labels of its files")
 
     def build_config(self, base: Base | None) -> BuildConfig:
         """What the builder needs to know, with what was not given filled in.
@@ -104,12 +115,13 @@ class EncodeOptions:
             if self.append and split.method != "hash":
                 raise UsageError("--append: it needs --split hash; --split random deals all rows at once")
         return BuildConfig(
-            wanted=self.wanted if base is None else base.known_labels(self.wanted),
+            wanted=self.wanted if base is None else base.require_labels(self.wanted, new_labels=self.new_labels),
             profile=profile,
             split=split,
             shard_rows=self.shard_rows,
             max_quarantined=self.max_quarantined,
             num_threads=self.num_threads,
+            on_conflict=self.on_conflict,
         )
 
 
@@ -125,6 +137,10 @@ class Encoded:
         skipped: Names of sources that the dataset has already.
         seen_text: Held-out rows of which training has the text.
         seen_codes: Held-out rows of which training has the codes.
+        conflicts: Texts with more than one label, among the sources read this time and between them and the dataset.
+        example: A text of one; empty where there is none.
+        labels_added: Labels that the dataset had not.
+        warnings: What is odd about the dataset.
         outputs: The manifest, and the quarantine where there is one.
     """
 
@@ -135,6 +151,10 @@ class Encoded:
     skipped: list[str]
     seen_text: int
     seen_codes: int
+    conflicts: Conflicts = field(default_factory=Conflicts)
+    example: str = ""
+    labels_added: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     outputs: list[Path]
 
 
@@ -172,10 +192,8 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
         plan = _make_plan(options, sources)
         num_bytes = sum(source.size_bytes for source in plan.sources)
         with meters("encode", num_bytes) as meter, _noted_if_kept(stage / PROGRESS, meter):
-            if plan.base is not None and not plan.sources:
-                meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
-                remove_stale_quarantine(stale)
-                return _describe(options, plan, plan.base.manifest, options.out, None)
+            if plan.base is not None and not plan.sources and options.on_conflict != "replace":
+                return _nothing_to_add(options, plan, meter, stale)
             builder = start_build(plan.build, readers, stage, plan.sources, plan.base)
             if builder.rows_reused or builder.num_shards_reused:
                 meter.note(
@@ -184,11 +202,19 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
                     shards_reused=builder.num_shards_reused,
                 )
             manifest = _build(options, plan, builder, meter, started)
+            if not plan.sources and not builder.conflicts.rows_relabelled:
+                return _nothing_to_add(options, plan, meter, stale)
             encoded = _describe(options, plan, manifest, builder.folder, builder)
             _require_target(options, plan.base)  # Something may have come there meanwhile.
             publish_folder(builder.folder, options.out)
             remove_stale_quarantine(stale)
     return encoded
+
+
+def _nothing_to_add(options: EncodeOptions, plan: _Plan, meter: Meter, stale: Path) -> Encoded:
+    meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
+    remove_stale_quarantine(stale)
+    return _describe(options, plan, read_manifest(options.out), options.out, None)
 
 
 def _make_plan(options: EncodeOptions, sources: list[Source]) -> _Plan:
@@ -241,8 +267,10 @@ def _build(options: EncodeOptions, plan: _Plan, builder: DatasetBuilder, meter: 
     except InputError as error:
         kept = keep_quarantine(builder.quarantine, options.out)
         raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
-    if hint := encoding_hint(builder.quarantine.reasons, {source.encoding for source in counts.sources}):
-        meter.note(hint)
+    builder.warnings += check_names(options.wanted.label_names, manifest.labels)
+    hints = builder.hints("to add rows of theirs, append them in a file of their own with --new-labels")
+    for said in (*hints, *builder.warnings):
+        meter.note(said)
     return manifest
 
 
@@ -260,5 +288,9 @@ def _describe(
         skipped=plan.skipped,
         seen_text=int(seen.by_text.sum()),
         seen_codes=int(seen.by_codes.sum()),
+        conflicts=builder.conflicts if builder else Conflicts(),
+        example=builder.example if builder else "",
+        labels_added=manifest.labels[len(plan.base.manifest.labels) :] if plan.base else [],
+        warnings=builder.warnings if builder else [],
         outputs=[options.out / name for name in names],
     )

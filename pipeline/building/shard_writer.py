@@ -4,9 +4,12 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.dataset.manifest import FILE_KINDS, ShardEntry
@@ -16,7 +19,20 @@ from pipeline.storage.npy import NpyWriter
 from pipeline.storage.parquet import ParquetSink
 from pipeline.text.alphabet import Codes, Profile
 
+MARK = np.dtype([("label", "<u2"), ("text", "<u8")])
+"""What is known of a row until its final label is: the provisional label id, and the hash of its text with the split's seed."""
+
+Marks = npt.NDArray[np.void]
+"""Of `MARK`."""
+
 _SYNC_THREADS = 6  # They wait for the disk, which makes many small files durable together as fast as one.
+
+
+class Change(NamedTuple):
+    """Rows of a shard, int64 [N], and the label ids that they get, uint16 [N]."""
+
+    rows: npt.NDArray[np.int64]
+    label_ids: LabelIds
 
 
 class _OpenShard:
@@ -24,16 +40,16 @@ class _OpenShard:
 
     def __init__(self, paths: dict[str, Path], profile: Profile) -> None:
         self._codes = NpyWriter(paths["codes"], np.uint8, (profile.max_length,))
-        self._label_ids = NpyWriter(paths["labels"], np.uint16, ())
+        self._marks = NpyWriter(paths["labels"], MARK, ())
         self._rows = ParquetSink(paths["rows"], ROWS_SCHEMA, compression="none")
 
     @property
     def num_rows(self) -> int:
         return self._codes.num_rows
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
+    def write(self, codes_NL: Codes, marks_N: Marks, rows: pa.Table) -> None:
         self._codes.write(codes_NL)
-        self._label_ids.write(label_ids)
+        self._marks.write(marks_N)
         self._rows.write(rows)
 
     def close(self, kind: str) -> None:
@@ -41,22 +57,22 @@ class _OpenShard:
         if kind == "rows":
             self._rows.close({})
         else:
-            (self._codes if kind == "codes" else self._label_ids).close()
+            (self._codes if kind == "codes" else self._marks).close()
 
     def abandon(self) -> None:
         self._codes.abandon()
-        self._label_ids.abandon()
+        self._marks.abandon()
         self._rows.abandon()
 
 
 class ShardWriter:
     """Writes the shards of one split, each of the same number of rows but the last.
 
-    A finished shard never changes: its label ids are provisional and wait in a folder of their own until `finish` writes the final ones.
+    A finished shard never changes: the marks of its rows wait in a folder of their own until `finish` writes the final label ids.
 
     Args:
         folder: Where codes, rows and final label ids go.
-        scratch: Where provisional label ids go.
+        scratch: Where marks go.
         split: The shards' prefix.
         profile: Of the codes.
         shard_rows: Rows a shard.
@@ -66,7 +82,7 @@ class ShardWriter:
         max_closing: So many shards are closed and hashed in a thread while the next one is written.
 
     Attributes:
-        finished: The shards that are complete and durable, label ids provisional.
+        finished: The shards that are complete and durable, marks in the place of labels.
         num_dealt: Rows of this split so far, those passed over included.
     """
 
@@ -114,12 +130,12 @@ class ShardWriter:
         self._scratch.mkdir(exist_ok=True)
         return _OpenShard(self._paths(self._next_shard), self._profile)
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table) -> None:
+    def write(self, codes_NL: Codes, marks_N: Marks, rows: pa.Table) -> None:
         """Append rows.
 
         Args:
             codes_NL: uint8 [N, L].
-            label_ids: uint16 [N], provisional.
+            marks_N: `MARK` [N].
             rows: N rows of `ROWS_SCHEMA`.
         """
         self._collect(self._max_closing)
@@ -130,7 +146,7 @@ class ShardWriter:
             if self._open is None:
                 self._open = self._begin()
             stop = min(len(codes_NL), start + self._shard_rows - self._open.num_rows)
-            self._open.write(codes_NL[start:stop], label_ids[start:stop], rows.slice(start, stop - start))
+            self._open.write(codes_NL[start:stop], marks_N[start:stop], rows.slice(start, stop - start))
             if self._open.num_rows == self._shard_rows:
                 self.end()
             start = stop
@@ -173,28 +189,49 @@ class ShardWriter:
         self._closing.clear()
         self._open = None
 
-    def finish(self, final_ids: LabelIds) -> list[ShardEntry]:
-        """Close the last shard, give every label its final id and describe the shards; a writer is finished once.
+    def close(self) -> list[Path]:
+        """Close the last shard; returns the files of all shards' marks, in order."""
+        self.end()
+        self._collect(0)
+        return [self._scratch / shard.labels for shard in self.finished]
+
+    def finish(self, final_ids: LabelIds, changes: Sequence[Change | None] = ()) -> list[ShardEntry]:
+        """Close the last shard, give every row its final label id and describe the shards; a writer is finished once.
 
         Args:
             final_ids: uint16 [K], the final id of each provisional one.
+            changes: Of each shard, where there are any.
         """
-        self.end()
-        self._collect(0)
-        entries = list(self._pool.map(lambda shard: self._with_final_ids(shard, final_ids), self.finished))
+        marks = self.close()
+        given = changes or [None] * len(marks)
+        entries = list(self._pool.map(partial(self._with_final_ids, final_ids), self.finished, marks, given))
         self._pool.shutdown()
         return entries
 
-    def _with_final_ids(self, shard: ShardEntry, final_ids: LabelIds) -> ShardEntry:
-        path = self._folder / shard.labels
-        final = NpyWriter(path, np.uint16, ())
-        final.write(final_ids[np.load(self._scratch / shard.labels)])
-        final.close()
-        return replace(
-            shard,
-            bytes={**shard.bytes, "labels": path.stat().st_size},
-            sha256={**shard.sha256, "labels": sha256_of(path)},
-        )
+    def _with_final_ids(self, final_ids: LabelIds, shard: ShardEntry, marks: Path, change: Change | None) -> ShardEntry:
+        return write_labels(self._folder, shard, final_ids[np.load(marks)["label"]], change)
+
+
+def write_labels(folder: Path, shard: ShardEntry, label_ids: LabelIds, change: Change | None) -> ShardEntry:
+    """Write a shard's label ids into a new file, durably, and describe the shard with it.
+
+    Args:
+        folder: Where its files are.
+        shard: It has no labels there yet.
+        label_ids: uint16 [N], owned by this call.
+        change: What to change of them.
+    """
+    path = folder / shard.labels
+    if change is not None:
+        label_ids[change.rows] = change.label_ids
+    labels = NpyWriter(path, np.uint16, ())
+    labels.write(label_ids)
+    labels.close()
+    return replace(
+        shard,
+        bytes={**shard.bytes, "labels": path.stat().st_size},
+        sha256={**shard.sha256, "labels": sha256_of(path)},
+    )
 
 
 def _close(shard: _OpenShard, kind: str, path: Path) -> tuple[int, str]:

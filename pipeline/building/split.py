@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.building.shard_writer import ShardWriter
+from pipeline.building.shard_writer import MARK, Marks, ShardWriter
 from pipeline.dataset.manifest import SplitEntry
 from pipeline.dataset.shards import ROWS_SCHEMA, LabelIds
 from pipeline.errors import InputError, MissingError
 from pipeline.storage.npy import NpyWriter
 from pipeline.text.alphabet import Codes, Profile
-from pipeline.text.encoder import hash_texts
+from pipeline.text.encode_kernel import Hashes
 
 SPOOL_ROWS = 65_536
 _NAMED_CLASSES = 3  # In a message.
@@ -30,8 +30,9 @@ class Arrangement(NamedTuple):
     num_train: int
 
 
-Arrange = Callable[[pa.LargeStringArray], Arrangement]
-"""In which order `Splitter.write` wants rows of these texts; can be pickled, and called by several threads at once."""
+Arrange = Callable[[Hashes], Arrangement]
+"""In which order `Splitter.write` wants rows whose texts have these hashes, seeded by the split; can be pickled, and called by several
+threads at once."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,20 @@ class HashArrangement:
 
     split: SplitEntry
 
-    def __call__(self, text: pa.LargeStringArray) -> Arrangement:
+    def __call__(self, hashes_N: Hashes) -> Arrangement:
         """Those to train from first, then those held out, each in input order."""
-        held_out = self.is_held_out(text)
+        held_out = self.is_held_out(hashes_N)
         train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         return Arrangement(np.concatenate([train, valid]) if len(valid) else None, len(train))
 
-    def is_held_out(self, text: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
-        """Which texts are held out, bool [N]."""
-        hashes = hash_texts(text, self.split.seed)
-        return (hashes >> np.uint64(11)).astype(np.float64) < self.split.valid_fraction * 2.0**53
+    def is_held_out(self, hashes_N: Hashes) -> npt.NDArray[np.bool_]:
+        """Which texts are held out, bool [N], by their hashes with the split's seed."""
+        return (hashes_N >> np.uint64(11)).astype(np.float64) < self.split.valid_fraction * 2.0**53
 
 
-def arrange_as_read(text: pa.LargeStringArray) -> Arrangement:
+def arrange_as_read(hashes_N: Hashes) -> Arrangement:
     """Leave rows as they come, on one side: the random split makes its order when all are there."""
-    return Arrangement(None, len(text))
+    return Arrangement(None, len(hashes_N))
 
 
 class Splitter(Protocol):
@@ -69,7 +69,7 @@ class Splitter(Protocol):
         """In which order `write` wants rows."""
         ...
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:
+    def write(self, codes_NL: Codes, marks_N: Marks, rows: pa.Table, num_train: int) -> None:
         """Take arranged rows, as `ShardWriter.write` does, the first num_train to train from."""
 
     def finish(self, labels: Sequence[str]) -> None:
@@ -93,11 +93,11 @@ class HashSplitter:
         self._train = train
         self._valid = valid
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:
+    def write(self, codes_NL: Codes, marks_N: Marks, rows: pa.Table, num_train: int) -> None:
         """Deal rows at once."""
         for writer, start, stop in ((self._train, 0, num_train), (self._valid, num_train, len(codes_NL))):
             if start < stop:
-                writer.write(codes_NL[start:stop], label_ids[start:stop], rows.slice(start, stop - start))
+                writer.write(codes_NL[start:stop], marks_N[start:stop], rows.slice(start, stop - start))
 
     def finish(self, labels: Sequence[str]) -> None:
         """Nothing is kept back."""
@@ -134,16 +134,16 @@ class RandomSplitter:
         self._split = split
         self._writers = (train, valid)
         folder.mkdir()
-        self._paths = [folder / name for name in ("codes.npy", "labels.npy", "rows.arrow")]
+        self._paths = [folder / name for name in ("codes.npy", "marks.npy", "rows.arrow")]
         self._codes = NpyWriter(self._paths[0], np.uint8, (profile.max_length,))
-        self._label_ids = NpyWriter(self._paths[1], np.uint16, ())
+        self._marks = NpyWriter(self._paths[1], MARK, ())
         self._rows_file = self._paths[2].open("wb")
         self._rows = pa.ipc.new_file(self._rows_file, ROWS_SCHEMA)
 
-    def write(self, codes_NL: Codes, label_ids: LabelIds, rows: pa.Table, num_train: int) -> None:  # noqa: ARG002
+    def write(self, codes_NL: Codes, marks_N: Marks, rows: pa.Table, num_train: int) -> None:  # noqa: ARG002
         """Spool rows."""
         self._codes.write(codes_NL)
-        self._label_ids.write(label_ids)
+        self._marks.write(marks_N)
         self._rows.write_table(rows, max_chunksize=SPOOL_ROWS)
 
     def finish(self, labels: Sequence[str]) -> None:
@@ -156,17 +156,17 @@ class RandomSplitter:
             InputError: There are too few rows, or too few of a class, to be split so.
         """
         self._codes.close()
-        self._label_ids.close()
+        self._marks.close()
         self._rows.close()
         self._rows_file.close()
-        label_ids = np.load(self._paths[1], mmap_mode="r")
-        for writer, indices in zip(self._writers, self._order(label_ids, labels), strict=True):
-            self._deal(writer, indices, label_ids)
+        marks_N = np.load(self._paths[1], mmap_mode="r")
+        for writer, indices in zip(self._writers, self._order(marks_N["label"], labels), strict=True):
+            self._deal(writer, indices, marks_N)
 
     def abandon(self) -> None:
         """Let go of the spool."""
         self._codes.abandon()
-        self._label_ids.abandon()
+        self._marks.abandon()
         with suppress(OSError):
             self._rows_file.close()
 
@@ -192,14 +192,14 @@ class RandomSplitter:
                 f"{' by class' if self._split.stratify else ''}: {error} Give more rows, or use --split hash"
             ) from error
 
-    def _deal(self, writer: ShardWriter, indices: npt.NDArray[np.int64], label_ids: LabelIds) -> None:
+    def _deal(self, writer: ShardWriter, indices: npt.NDArray[np.int64], marks_N: Marks) -> None:
         codes_NL = np.load(self._paths[0], mmap_mode="r")
         with pa.memory_map(str(self._paths[2])) as mapped:
             spooled = pa.ipc.open_file(mapped)
             batches = [spooled.get_batch(index) for index in range(spooled.num_record_batches)]
             starts = np.cumsum([0, *(len(batch) for batch in batches)])
             for chosen in _pieces(indices):
-                writer.write(codes_NL[chosen], label_ids[chosen], _take(batches, starts, chosen))
+                writer.write(codes_NL[chosen], marks_N[chosen], _take(batches, starts, chosen))
 
 
 def _require_two_of_each(label_ids: LabelIds, labels: Sequence[str]) -> None:

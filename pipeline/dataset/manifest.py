@@ -8,12 +8,15 @@ DIR/
 ├── valid-...                the same for the held-out rows
 └── quarantine.parquet       only where something was quarantined
 
-Labels are sorted, by number where all of them are whole numbers, so a class has the same id whatever comes first in the file.
+Labels are sorted, by number where all of them are whole numbers, so a class has the same id whatever comes first in the file. Where
+classes were given names, the labels are those names, in the order of what files call them, and `label_names` says what that is.
 There is no time or host in a manifest, and no path unless two sources share a file name: the same input gives the same bytes.
 
-`encode --append` keeps labels, profile, split and shards as they are, and adds sources, rows to the quarantine, and shards with the next
-numbers, so a short shard may stand in the middle. `source` and `record` name a record for good: a source that comes later under a
-name that is taken is called by the path that was given, and where that is taken too, by the path with `#2`, `#3` and so on.
+`encode --append` keeps profile, split and shards as they are, and adds sources, rows to the quarantine, and shards with the next
+numbers, so a short shard may stand in the middle. Ids of labels stay what they are: new labels come behind the others. Only with
+`--on-conflict replace` does a shard change: rows of a text take the label that came last, which may not be the one in their source.
+`source` and `record` name a record for good: a source that comes later under a name that is taken is called by the path that was given,
+and where that is taken too, by the path with `#2`, `#3` and so on.
 
 Version 3 says how each source was written; earlier ones are refused.
 """
@@ -84,6 +87,7 @@ class Manifest:
 
     profile: Profile
     labels: list[str]
+    label_names: dict[str, str]
     split: SplitEntry
     sources: list[SourceEntry]
     shards: list[ShardEntry]
@@ -111,6 +115,7 @@ class Manifest:
             "format_version": self.format_version,
             "profile": self.profile.to_json(),
             "labels": self.labels,
+            "label_names": self.label_names,
             "rows_in": rows_in,
             "rows_out": rows_in - rows_quarantined,
             "rows_quarantined": rows_quarantined,
@@ -135,6 +140,7 @@ class _StoredManifest:
 
     profile: StoredProfile
     labels: list[str]
+    label_names: dict[str, str]
     split: SplitEntry
     sources: list[SourceEntry]
     shards: list[ShardEntry]

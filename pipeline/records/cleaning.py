@@ -43,7 +43,7 @@ def clean(
     Args:
         columns: String [N] without nulls, at least those that are wanted.
         records: int64 [N], their numbers.
-        wanted: Which column is which, and which labels are known.
+        wanted: Which column is which, which labels are known, and what they are called.
         strip_label: Some label may have white space around it, which is taken off.
         may_be_blank: bool [N]; no other record has a blank text or label. None where nothing is known.
     """
@@ -64,7 +64,8 @@ def _arrange(columns: Mapping[str, pl.Series], wanted: Wanted, *, strip_label: b
     arranged = [_joined([columns[name] for name in wanted.text]).alias(TEXT)]
     if wanted.label:
         label = columns[wanted.label]
-        arranged.append((label.str.strip_chars() if strip_label else label).alias(LABEL))
+        label = label.str.strip_chars() if strip_label else label
+        arranged.append((label.replace(wanted.label_names) if wanted.label_names else label).alias(LABEL))
     return pl.DataFrame([*arranged, *(columns[name].alias(kept_name(name)) for name in wanted.keep)])
 
 

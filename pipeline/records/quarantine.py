@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError, UsageError
 from pipeline.storage.parquet import ParquetSink
 
-BLANK_TEXT, BLANK_LABEL, UNKNOWN_LABEL, INVALID_ENCODING = (
+BLANK_TEXT, BLANK_LABEL, UNKNOWN_LABEL, CONFLICTING_LABEL, INVALID_ENCODING = (
     "blank_text",
     "blank_label",
     "unknown_label",
+    "conflicting_label",
     "invalid_encoding",
 )
 

@@ -4,6 +4,9 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import polars as pl
+
+from pipeline.records.quarantine import Reject
 from pipeline.records.rows import Place, RowBlock
 from pipeline.records.wanted import Wanted
 from pipeline.storage.source import Source
@@ -31,6 +34,18 @@ class ScannedBlock(Protocol):
 
     def rows(self) -> RowBlock:
         """Make rows and rejects of it."""
+        ...
+
+    def rejects(self, reasons: Mapping[int, str]) -> list[Reject]:
+        """The rejects of some of its records, in their order; for rows that turn out to be of no use later.
+
+        Args:
+            reasons: By the records' numbers.
+        """
+        ...
+
+    def columns(self) -> Mapping[str, pl.Series]:
+        """All columns of its well-formed records, wanted or not, by name: String without nulls. For messages."""
         ...
 
 

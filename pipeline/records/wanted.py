@@ -2,8 +2,8 @@
 
 import difflib
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from pipeline.errors import InputError, UsageError
@@ -24,6 +24,7 @@ class Wanted:
         keeps_all: Pass every column of a file through; `in_file` says which those are.
         reserved: Names that no column may have that is passed through with all others.
         labels: Where not empty, the only labels that are known; others are quarantined.
+        label_names: The label that a value of the label's column stands for, where it is another one.
     """
 
     text: Sequence[str] = (TEXT,)
@@ -32,6 +33,7 @@ class Wanted:
     keeps_all: bool = False
     reserved: Sequence[str] = ()
     labels: Sequence[str] = ()
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.text or not all(self.text):

@@ -33,7 +33,9 @@ class NpyWriter:
 
     def _write_header(self) -> None:
         shape = (self.num_rows, *self._row_shape)
-        npy.write_array_header_1_0(self._file, {"descr": self._dtype.str, "fortran_order": False, "shape": shape})
+        npy.write_array_header_1_0(
+            self._file, {"descr": npy.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        )
 
     def write(self, rows: npt.NDArray[Any]) -> None:
         """Append rows of the file's dtype and row shape."""

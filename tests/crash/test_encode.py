@@ -1,6 +1,7 @@
 """An encode that is killed or out of space, and run again, keeps its finished shards and gives the bytes of one that was not."""
 
 import json
+import os
 import random
 import resource
 import shutil
@@ -98,6 +99,45 @@ def append_states(originals: list[Path], tmp_path_factory: pytest.TempPathFactor
         patch.chdir(originals[0].parent)
         run_here("encode", NAMES[0], "--out", folder / "out", *FLAGS)
         return killed_states(folder, lambda: run_here("encode", NAMES[1], "--append", "--out", folder / "out", *FLAGS))
+
+
+def write_corrections(folder: Path) -> Path:
+    """A third file, which has other labels for some texts of the first one."""
+    lines = (folder / NAMES[0]).read_text().splitlines()[2:12]
+    path = folder / "corrections.csv"
+    path.write_text("label,title\n" + "".join(f"corrected,{line.partition(',')[2]}\n" for line in lines))
+    return path
+
+
+def test_corrections_killed_at_each_change(csvs: list[Path], tmp_path: Path, encode: Rerun) -> None:
+    """The dataset is the old one or the new one, with files that are linked and files that are not, and the old one stays what it was."""
+    write_corrections(tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert encode(*csvs, "--out", folder / "out").code == 0
+    before = files_in(folder / "out")
+    tokens: list[object] = [tmp_path / "corrections.csv", "--append", "--new-labels", "--on-conflict", "replace"]
+    shutil.copytree(folder / "out", tmp_path / "whole")
+    report = encode(*tokens, "--out", tmp_path / "whole").report
+    assert (report["conflicts"]["texts"], report["conflicts"]["rows_relabelled"]) == (10, 10)
+    whole = files_in(tmp_path / "whole")
+    changed = {name for name in before if name.endswith("labels.npy") and before[name] != whole[name]}
+    assert changed
+    assert len(changed) < sum(name.endswith("labels.npy") for name in before)
+    shutil.copytree(folder / "out", tmp_path / "linked", copy_function=os.link)
+    is_published = []
+    for state in killed_states(folder, lambda: run_here("encode", *tokens, "--out", folder / "out", *FLAGS)):
+        out = state / "out"
+        is_published.append(files_in(out) == whole)
+        assert is_published[-1] or files_in(out) == before, state.name
+        report = encode(*tokens, "--out", out).report
+        assert report["conflicts"]["rows_relabelled"] == (0 if is_published[-1] else 10)
+        assert files_in(out) == whole, state.name
+        assert left_beside(out) == []
+    assert is_published == sorted(is_published)
+    assert set(is_published) == {False, True}
+    assert files_in(folder / "out") == whole
+    assert files_in(tmp_path / "linked") == before
 
 
 def progress_of(out: Path) -> dict[str, Any] | None:

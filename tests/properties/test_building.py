@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.building import journal
 from pipeline.building.append import Base
 from pipeline.building.builder import BuildConfig
+from pipeline.building.conflicts import OnConflict
 from pipeline.building.progress import PROGRESS
 from pipeline.building.resume import start_build
 from pipeline.dataset.manifest import read_manifest
@@ -21,7 +22,7 @@ from pipeline.dataset.shards import open_labels, verify_shards
 from pipeline.errors import InputError
 from pipeline.formats.csv import scanner
 from pipeline.formats.opening import Formats
-from pipeline.records.quarantine import read_rejects
+from pipeline.records.quarantine import Reject, read_rejects
 from pipeline.storage.source import find_sources
 from tests.building import CONFIG, build
 from tests.commands import files_in
@@ -109,11 +110,11 @@ def test_broken_off_anywhere(
         assert files_in(stage / "dataset") == files_in(whole)
 
 
-def content(folder: Path) -> tuple[list[tuple[str, str, int, str, str]], list[object]]:
+def content(folder: Path) -> tuple[list[tuple[str, str, int, str, str]], list[Reject]]:
     """Split, source, record, text and label of all rows, in order; and the rejects."""
     manifest = read_manifest(folder)
     verify_shards(folder, manifest)
-    rows = [
+    rows: list[tuple[str, str, int, str, str]] = [
         (shard.split, *row, manifest.labels[label_id])
         for shard in manifest.shards
         for row, label_id in zip(
@@ -154,6 +155,57 @@ def test_added_rows_are_the_rows_of_their_csv(csvs: tuple[bytes, bytes], kills: 
                 row for row in first_rows + second_rows if row[0] == split
             ]
         assert rejects == first_rejects + second_rejects
+
+
+@settings(FEW, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    csvs=st.tuples(RECORDS, RECORDS),
+    kills=st.lists(st.integers(1, 8), max_size=3),
+    shard_rows=st.integers(1, 6),
+    method=st.sampled_from(["keep", "replace"]),
+)
+def test_conflicts_are_settled_wherever_it_breaks_off(
+    csvs: tuple[bytes, bytes], kills: list[int], shard_rows: int, method: OnConflict
+) -> None:
+    """With replace, two CSVs one after another give each row the label that both at once give it; with keep, what there was stays."""
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder, stage = Path(name), Path(name) / "stage"
+        stage.mkdir()
+        first, second = write_csvs(folder, csvs)
+        config = replace(CONFIG, max_quarantined=1.0, shard_rows=shard_rows, on_conflict=method)
+        try:
+            before, manifest = build(folder / "first", [Path(first)], max_quarantined=1.0)
+            build(folder / "second", [Path(second)], max_quarantined=1.0)
+            both, _ = build(folder / "both", [Path(first), Path(second)], **vars(config))
+        except InputError:
+            return
+        files = files_in(before)
+        patch.setattr(scanner, "BLOCK_RECORDS", 4)
+        patch.setattr(journal, "PROGRESS_SECONDS", 0)
+        base = Base(before, manifest)
+        for num_blocks in [*kills, 0]:
+            try:
+                run_until(config, stage, [second], num_blocks, base)
+            except Killed:
+                continue
+        (folder / "undisturbed").mkdir()
+        run_until(config, folder / "undisturbed", [second], 0, base)
+        assert files_in(stage / "dataset") == files_in(folder / "undisturbed" / "dataset")
+        assert files_in(before) == files
+        rows, rejects = content(stage / "dataset")
+        if method == "replace":
+            assert sorted(rows) == sorted(content(both)[0])
+            return
+        old = content(before)[0]
+        labels: dict[str, set[str]] = {}
+        for *_, text, label in old:
+            labels.setdefault(text, set()).add(label)
+        assert rows[: sum(row[0] == "train" for row in old)] == [row for row in old if row[0] == "train"]
+        new = [row for row in rows if row[1] == "1.csv"]
+        assert all(labels.get(text, {label}) == {label} for *_, text, label in new)
+        conflicting = [reject for reject in rejects if reject.reason == "conflicting_label"]
+        everything = [row for row in content(both)[0] if row[1] == "1.csv"]
+        assert len(new) + len(conflicting) == len(everything)
 
 
 def test_a_border_in_an_earlier_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.building.split import HashArrangement
+from pipeline.text.encoder import hash_texts
 from tests.building import HASH
 from tests.strategies import SOME, texts
 
@@ -17,7 +18,7 @@ FRACTIONS = st.floats(0, 0.999)
 def sides(strings: list[str], seed: int = 828, fraction: float = 0.5) -> list[bool]:
     """Whether each text is held out."""
     arrangement = HashArrangement(replace(HASH, seed=seed, valid_fraction=fraction))
-    held_out: list[bool] = arrangement.is_held_out(pa.array(strings, pa.large_string())).tolist()
+    held_out: list[bool] = arrangement.is_held_out(hash_texts(pa.array(strings, pa.large_string()), seed)).tolist()
     return held_out
 
 

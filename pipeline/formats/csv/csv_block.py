@@ -1,5 +1,6 @@
 """A scanned block of a CSV: its records, and all that it takes to make rows of them, in this process or another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,18 +45,22 @@ class CsvBlock:
     def rows(self) -> RowBlock:
         """See `ScannedBlock`."""
         self.records.check_encoding()
-        cleaned = self._clean()
-        reasons = cleaned.reasons | {
-            self.records.place.record + index: reason for index, reason in self.records.reasons.items()
-        }
+        cleaned, first = self._clean(), self.records.place.record
+        reasons = cleaned.reasons | {first + index: reason for index, reason in self.records.reasons.items()}
         return RowBlock(
             frame=cleaned.frame,
-            rejects=self._rejects(reasons),
+            rejects=self.rejects(reasons),
             unknown_labels=cleaned.unknown_labels,
             num_records=len(self.records.table),
             place=self.place,
             end=self.end,
         )
+
+    def columns(self) -> dict[str, pl.Series]:
+        """See `ScannedBlock`."""
+        self.records.check_encoding()
+        fields = self.records.fields(range(len(self.names)))
+        return {name: pl.Series(field.strings) for name, field in zip(self.names, fields, strict=True)}
 
     def _clean(self) -> Cleaned:
         """See `clean`; of the well-formed records."""
@@ -75,7 +80,8 @@ class CsvBlock:
             may_be_blank=may_be_blank,
         )
 
-    def _rejects(self, reasons: dict[int, str]) -> list[Reject]:
+    def rejects(self, reasons: Mapping[int, str]) -> list[Reject]:
+        """See `ScannedBlock`."""
         block = self.records
         rejects = []
         offset = block.place.stored_offset

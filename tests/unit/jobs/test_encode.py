@@ -23,7 +23,7 @@ def csv(tmp_path: Path) -> Path:
 def test_the_report_has_what_the_contract_names_and_is_all_there_is(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
     csv.write_bytes(csv.read_bytes() + b"bad\n")
     out = tmp_path / "out"
-    done = call_here(capsys, "encode", csv, "--out", out, "--text", "title", "--json")
+    done = call_here(capsys, "encode", csv, "--out", out, "--text", "title", "--valid-fraction", 0.7, "--json")
     assert (done.code, done.said) == (0, [])
     report = done.report
     assert (report["rows_in"], report["rows_out"], report["rows_quarantined"]) == (101, 100, 1)
@@ -53,7 +53,8 @@ def test_files_of_several_kinds_become_one_dataset(csv: Path, tmp_path: Path, ca
     for name, data in kinds.items():
         (tmp_path / name).write_bytes(data)
     files = [csv, *(tmp_path / name for name in kinds)]
-    done = call_here(capsys, "encode", *files, "--out", tmp_path / "out", "--text", "title", "--json")
+    flags = ["--text", "title", "--valid-fraction", 0.2]
+    done = call_here(capsys, "encode", *files, "--out", tmp_path / "out", *flags, "--json")
     assert done.report["rows_out"] == 500
     found = {source.name: (source.delimiter, source.encoding) for source in read_manifest(tmp_path / "out").sources}
     assert found == {
@@ -73,9 +74,9 @@ def test_files_of_several_kinds_become_one_dataset(csv: Path, tmp_path: Path, ca
 
 def test_what_a_flag_says_is_not_repeated(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
     csv.write_text(csv.read_text(encoding="utf-8").replace(",", ";"), encoding="cp1252")
-    flags = ["--text", "title", "--delimiter", ";"]
-    assert call_here(capsys, "encode", csv, "--out", tmp_path / "a", *flags).said == []
-    auto = call_here(capsys, "encode", csv, "--out", tmp_path / "b", "--text", "title")
+    flags = ["--text", "title", "--valid-fraction", 0]
+    assert call_here(capsys, "encode", csv, "--out", tmp_path / "a", *flags, "--delimiter", ";").said == []
+    auto = call_here(capsys, "encode", csv, "--out", tmp_path / "b", *flags)
     assert len(auto.said) == 1
     assert files_in(tmp_path / "a") == files_in(tmp_path / "b")
 
@@ -134,12 +135,13 @@ def test_a_folder_that_is_not_empty_is_refused_and_overwritten_only_if_it_is_a_d
 
 
 def test_standard_input_is_a_hyphen(csv: Path, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens: list[object] = ["-", "--text", "title", "--valid-fraction", 0, "--json"]
     for name, data in (("plain", csv.read_bytes()), ("gzip", gzip.compress(csv.read_bytes()))):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-        done = call_here(capsys, "encode", "-", "--out", tmp_path / name, "--text", "title", "--json")
+        done = call_here(capsys, "encode", *tokens, "--out", tmp_path / name)
         assert done.code == 0, done.err
         assert done.report["rows_out"] == 100
-    done = call("encode", "-", "--out", tmp_path / "pipe", "--text", "title", "--json", stdin=csv.read_bytes())
+    done = call("encode", *tokens, "--out", tmp_path / "pipe", stdin=csv.read_bytes())
     assert (done.code, done.said) == (0, [])
     assert files_in(tmp_path / "pipe") == files_in(tmp_path / "plain")
 

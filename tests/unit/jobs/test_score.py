@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from model.classifier import Classifier
 from model.scoring.part_writer import PartWriter
 from pipeline.text.alphabet import get_profile
 from tests.commands import call_here, environment, files_in, python
-from tests.datasets import LABELS, make_csv, shared_run
+from tests.datasets import LABELS, make_csv, make_run, shared_run, shrink_ngram, titles, write_csv
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -45,6 +46,52 @@ def test_the_report_has_what_the_contract_names(csv: Path, tmp_path: Path, capsy
     done = call_here(capsys, "score", *tokens, "--overwrite", "--label", "label", "--min-confidence", "0.5")
     assert re.search(r"^rows in +61$", done.out, re.MULTILINE)
     assert re.search(r"^accuracy +\d+\.\d\d%$", done.out, re.MULTILINE)
+
+
+def test_names_of_classes_go_from_the_dataset_through_the_model_to_the_scores(
+    tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files may have codes, names or both; a class has one name from there on."""
+    shrink_ngram(monkeypatch)
+    codes = {"animals": "30", "plants": "4", "tools": "5"}
+    rows = titles(600)
+    csv = write_csv(tmp_path / "codes.csv", [(codes[label], title) for label, title in rows])
+    tokens: list[object] = [
+        "--text",
+        "title",
+        "--label-names",
+        "4=plants,30=animals,5=Sägen & Co",
+        "--valid-fraction",
+        0.2,
+    ]
+    assert call_here(capsys, "encode", csv, "--out", tmp_path / "dataset", *tokens).code == 0
+    run = make_run(tmp_path / "dataset", tmp_path / "run", epochs=6, batch_size=32)
+    named = {"animals": "animals", "plants": "4", "tools": "Sägen & Co"}
+    mixed = [(named[label], title) for label, title in rows[:100]] + [("stones", "quartz")]
+    reports = []
+    for name, path in (("codes", csv), ("mixed", write_csv(tmp_path / "mixed.csv", mixed))):
+        scored = [
+            path,
+            "--run",
+            run,
+            "--out",
+            tmp_path / f"{name}.parquet",
+            "--text",
+            "title",
+            "--label",
+            "label",
+            "--json",
+        ]
+        reports.append(call_here(capsys, "score", *scored).report)
+    assert [report["quarantined"] for report in reports] == [{}, {"unknown_label": 1}]
+    assert min(report["accuracy"] for report in reports) > 0.9
+    table = pq.read_table(tmp_path / "mixed.parquet")
+    assert (
+        set(table["label"].to_pylist()) == set(table["prediction"].to_pylist()) == {"plants", "Sägen & Co", "animals"}
+    )
+    about = json.loads(table.schema.metadata[b"charmill"])
+    assert about["label_names"] == {"4": "plants", "30": "animals", "5": "Sägen & Co"}
+    assert Classifier.load(run).labels == ["plants", "Sägen & Co", "animals"]
 
 
 def test_each_file_is_read_as_it_is_written_and_a_note_says_how(csv: Path, tmp_path: Path, capsys: Capsys) -> None:

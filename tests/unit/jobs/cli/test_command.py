@@ -206,7 +206,7 @@ def test_without_torch_all_but_training_works(csv: Path, tmp_path: Path) -> None
     score = ["score", csv, "--run", shared_run(), "--text", "title", "--json"]
     train, encode, split, auto, folded, torch, predict = call_each(
         ["train", shared_dataset(), "--out", tmp_path / "run"],
-        ["encode", csv, "--out", tmp_path / "out", "--text", "title", "--json"],
+        ["encode", csv, "--out", tmp_path / "out", "--text", "title", "--valid-fraction", "0", "--json"],
         ["encode", csv, "--out", tmp_path / "random", "--text", "title", "--split", "random"],
         *([*score, "--out", tmp_path / engine, "--engine", engine] for engine in ("auto", "folded", "torch")),
         ["predict", "otter and newt", "--run", shared_run(), "--json"],

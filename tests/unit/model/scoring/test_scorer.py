@@ -103,6 +103,7 @@ def test_the_metadata_says_where_it_all_came_from(csv: Path, tmp_path: Path) -> 
         "labels": list(LABELS),
         "model_fingerprint": model.fingerprint,
         "profile_fingerprint": model.profile.fingerprint,
+        "label_names": {},
         "engine": "folded on cpu",
         "program_version": version("charmill"),
     }

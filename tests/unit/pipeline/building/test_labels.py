@@ -28,7 +28,7 @@ def series(*strings: str) -> LocalLabels:
     ],
 )
 def test_sorted_by_number_where_all_are_whole_numbers_else_by_text(given: list[str], expected: list[str]) -> None:
-    assert sort_labels(given) == expected
+    assert sort_labels(given, {}) == expected
 
 
 def test_final_ids_do_not_depend_on_the_order_of_appearance() -> None:
@@ -36,17 +36,17 @@ def test_final_ids_do_not_depend_on_the_order_of_appearance() -> None:
     for order in (seen, seen[::-1]):
         index = LabelIndex()
         provisional = np.concatenate([index.ids(series(*order[:2])), index.ids(series(*order[2:]))])
-        names, final = index.finish()
+        names, final = index.finish({})
         assert names == ["a", "b", "c"]
         assert [names[final[label_id]] for label_id in provisional] == order
         assert provisional.dtype == final.dtype == np.uint16
 
 
 def test_labels_that_have_an_id_keep_it() -> None:
-    index = LabelIndex(["z", "a"])
+    index = LabelIndex(["z", "a"], 2)
     assert index.ids(series("a", "b", "z")).tolist() == [1, 2, 0]
     assert index.labels == ["z", "a", "b"]
-    names, final = index.finish(in_order=True)
+    names, final = index.finish({})
     assert (names, final.tolist()) == (["z", "a", "b"], [0, 1, 2])
 
 
@@ -60,7 +60,7 @@ def test_more_labels_than_ids_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(labels, "MAX_LABELS", 3)
     index = LabelIndex()
     index.ids(series("a", "b", "c"))
-    with pytest.raises(InputError, match="is --label the right column"):
+    with pytest.raises(InputError, match="more than 3 different labels"):
         index.ids(series("d"))
 
 
@@ -68,7 +68,7 @@ def test_as_many_labels_as_there_are_ids() -> None:
     index = LabelIndex()
     ids = index.ids(series(*map(str, range(labels.MAX_LABELS))))
     assert ids.max() == labels.MAX_LABELS - 1
-    assert len(index.finish()[0]) == labels.MAX_LABELS
+    assert len(index.finish({})[0]) == labels.MAX_LABELS
 
 
 def test_local_labels_are_numbered_as_they_appear_and_can_be_rearranged() -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from pipeline.building import journal
 from pipeline.building.journal import Journal
-from pipeline.building.progress import PROGRESS, Border, HashedFile, Progress, part_name, read_progress
+from pipeline.building.progress import (
+    PROGRESS,
+    PROGRESS_VERSION,
+    Border,
+    HashedFile,
+    Progress,
+    part_name,
+    read_progress,
+)
 from pipeline.building.shard_writer import ShardWriter
 from pipeline.dataset.manifest import TRAIN, VALID, ShardEntry, SourceEntry
 from pipeline.records.quarantine import Reject
@@ -75,7 +83,7 @@ def write_hashed(stage: Path, content: object) -> None:
     "mark", [{"source": -1}, {"source": 2}, {"rows": {TRAIN: 5}}, {"rows": {TRAIN: 5, VALID: 0, "more": 1}}]
 )
 def test_a_mark_that_no_build_has_is_not_believed(tmp_path: Path, mark: dict[str, Any]) -> None:
-    content: Any = {"format_version": 2, **asdict(PROGRESS_MADE)}
+    content: Any = {"format_version": PROGRESS_VERSION, **asdict(PROGRESS_MADE)}
     write_hashed(tmp_path, content)
     assert read_progress(tmp_path, "f") == PROGRESS_MADE
     content["mark"] |= mark
@@ -85,7 +93,7 @@ def test_a_mark_that_no_build_has_is_not_believed(tmp_path: Path, mark: dict[str
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "", ".", ".."])
 def test_names_that_leave_the_folder_are_not_believed(tmp_path: Path, name: str) -> None:
-    content: Any = {"format_version": 2, **asdict(PROGRESS_MADE)}
+    content: Any = {"format_version": PROGRESS_VERSION, **asdict(PROGRESS_MADE)}
     for folder, key in [(content["shards"][0], kind) for kind in ("codes", "labels", "rows")] + [
         (content["parts"][0], "name")
     ]:

@@ -26,12 +26,13 @@ def deal(folder: Path, split: SplitEntry, pieces: Iterable[tuple[int, int]], lab
     writers = [ShardWriter(folder, folder / "scratch", name, PROFILE, 7) for name in ("train", "valid")]
     splitter = make_splitter(split, writers[0], writers[1], folder / "spool", PROFILE)
     for num_rows, first in pieces:
-        codes_NL, label_ids, rows = numbered_rows(num_rows, first)
-        label_ids = label_ids % label_of if label_of else label_ids
-        order, num_train = splitter.arrange(rows["text"].combine_chunks())
+        codes_NL, marks_N, rows = numbered_rows(num_rows, first)
+        if label_of:
+            marks_N["label"] %= label_of
+        order, num_train = splitter.arrange(marks_N["text"])
         if order is not None:
-            codes_NL, label_ids, rows = codes_NL[order], label_ids[order], rows.take(order)
-        splitter.write(codes_NL, label_ids, rows, num_train)
+            codes_NL, marks_N, rows = codes_NL[order], marks_N[order], rows.take(order)
+        splitter.write(codes_NL, marks_N, rows, num_train)
     splitter.finish([f"class {index}" for index in range(256)])
     return {
         name: [

@@ -24,6 +24,7 @@ SHARD = ShardEntry(
 MANIFEST = Manifest(
     profile=PROFILES["ascii"],
     labels=["æ", "b"],
+    label_names={"1": "æ"},
     split=SplitEntry(method="hash", valid_fraction=0.1, seed=828, stratify=False),
     sources=[
         SourceEntry(
