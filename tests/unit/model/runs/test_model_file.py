@@ -57,7 +57,7 @@ def test_no_run_and_no_finished_run_are_told_apart(run: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", "null", "\xff", '{"format_version": 1}', '{"format_version": 1, "labels": 3}']
+    "content", ["", "{", "[]", "{}", "null", "\xff", '{"format_version": 2}', '{"format_version": 2, "labels": 3}']
 )
 def test_a_damaged_model_json_is_refused(run: Path, content: str) -> None:
     (run / "model.json").write_bytes(content.encode("latin-1"))
@@ -85,8 +85,8 @@ def test_values_that_make_no_sense_are_refused(run: Path, change: Callable[[dict
 
 
 def test_another_format_version_is_refused_with_both(run: Path) -> None:
-    _edit(run, lambda content: content.update(format_version=2))
-    with pytest.raises(MismatchError, match="format_version is 2, expected 1"):
+    _edit(run, lambda content: content.update(format_version=1))
+    with pytest.raises(MismatchError, match="format_version is 1, expected 2"):
         read_model(run)
 
 
