@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from jobs import encode, fetch, score, train
+from jobs.cli.accuracies import accuracy_text
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
 from jobs.cli.help import OUTPUT
@@ -69,7 +70,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     )
     return {
         "titles": what,
-        "accuracy": scored["accuracy"],
+        **{name: scored[name] for name in ("accuracy", "accuracy_interval", "accuracy_rows", "macro_f1")},
         "rows_in": encoded["rows_in"],
         "rows_out": encoded["rows_out"],
         "rows_quarantined": encoded["rows_quarantined"],
@@ -130,7 +131,8 @@ def render(report: dict[str, Any]) -> str:
     return table(
         {
             "titles": report["titles"],
-            "accuracy on held-out titles": f"{report['accuracy']:.2%} of {report['rows_scored']:,}",
+            "accuracy on held-out titles": accuracy_text(report, "accuracy"),
+            "macro-F1 on held-out titles": f"{report['macro_f1']:.4f}",
             "encoded": f"{report['rows_in']:,} rows in = {report['rows_out']:,} out + {report['rows_quarantined']:,} quarantined",
             "rows/s encoding": f"{report['encode_rows_per_second']:,} (the first run compiles the kernels)",
             "rows/s scoring": f"{report['score_rows_per_second']:,} (the whole job, model loading and all)",

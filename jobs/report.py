@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from jobs.cli.accuracies import accuracy_fields, accuracy_text
 from jobs.cli.command import run_command
 from jobs.cli.flags import CommonConfig
 from jobs.cli.help import INPUT, OUTPUT
@@ -70,10 +71,12 @@ def run(config: ReportConfig) -> dict[str, Any]:
                 "name": record.name,
                 "model": record.model.fingerprint,
                 "dataset": record.model.dataset_fingerprint,
-                "valid_accuracy": record.accuracy,
-                "baseline_accuracy": record.evaluation.baseline.accuracy
-                if record.evaluation and record.evaluation.baseline
-                else None,
+                "trained": record.history[-1]["finished"],
+                **accuracy_fields("valid_accuracy", record.evaluation.accuracy),
+                "valid_macro_f1": record.evaluation.macro_f1,
+                **accuracy_fields(
+                    "baseline_accuracy", baseline.accuracy if (baseline := record.evaluation.baseline) else None
+                ),
             }
             for record in records
         ],
@@ -98,7 +101,7 @@ def render(report: dict[str, Any]) -> str:
     from jobs.cli.console import table
 
     rows = {
-        f"{run['name']}": f"{run['valid_accuracy']:.2%} on held-out rows, dataset {run['dataset']}"
+        f"{run['name']}": f"{accuracy_text(run, 'valid_accuracy')} held out, dataset {run['dataset']}"
         for run in report["runs"]
     }
     if not report["comparable"]:

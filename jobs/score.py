@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from jobs.cli.accuracies import scores_fields, scores_rows
 from jobs.cli.command import run_command
 from jobs.cli.compiling import says_what_compiles
 from jobs.cli.flags import CommonConfig, CsvPaths, RunFolder
@@ -96,11 +97,9 @@ def run(config: ScoreConfig) -> dict[str, Any]:
         "outputs": [output for report in scores.reports for output in report.outputs],
     }
     if config.scoring.label:
-        report["accuracy"] = scores.accuracy
+        report |= scores_fields(scores, has_threshold=config.scoring.min_confidence is not None)
     if config.scoring.min_confidence is not None:
         report["rows_abstained"] = scores.total("rows_abstained")
-        if config.scoring.label:
-            report["accuracy_kept"] = scores.accuracy_kept
     return report | {"seconds": round(time.monotonic() - started, 3)}
 
 
@@ -115,11 +114,7 @@ def render(report: dict[str, Any]) -> str:
             **({"  of which abstained": report["rows_abstained"]} if "rows_abstained" in report else {}),
             "rows quarantined": report["rows_quarantined"],
             **{f"  {reason}": count for reason, count in sorted(report["quarantined"].items())},
-            **{
-                title: f"{report[name]:.2%}"
-                for title, name in (("accuracy", "accuracy"), ("  without those abstained", "accuracy_kept"))
-                if report.get(name) is not None
-            },
+            **scores_rows(report),
             "engine": report["engine"],
             "model": report["model"],
             "seconds": report["seconds"],

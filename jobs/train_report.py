@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
 
+from jobs.cli.accuracies import accuracy_fields, accuracy_text
+from model.runs.accuracy import Accuracy, accuracy_of
 from model.runs.evaluation import Layer
 
 if TYPE_CHECKING:
@@ -21,20 +23,27 @@ def make_report(run: "TrainedRun") -> dict[str, Any]:
     trained, evaluation = run.trained, run.evaluation
     baseline, seen = evaluation.baseline, evaluation.seen
     line = trained.history[trained.epoch]
+    rows_learned, batch_size = line["rows"], run.config.batch_size
+    rows_last_batch = (rows_learned - 1) % batch_size + 1
     return {
-        "valid_accuracy": evaluation.accuracy,
-        "valid_accuracy_unseen": seen.accuracy_without,
+        **accuracy_fields("valid_accuracy", evaluation.accuracy),
+        "valid_macro_f1": evaluation.macro_f1,
+        **accuracy_fields("valid_accuracy_unseen", seen.accuracy_without),
         "valid_rows_seen": {"text": seen.rows, "codes": seen.rows_as_codes},
-        **({"baseline_accuracy": baseline.accuracy, "baseline": to_builtins(baseline)} if baseline else {}),
+        **(
+            accuracy_fields("baseline_accuracy", baseline.accuracy) | {"baseline": to_builtins(baseline)}
+            if baseline
+            else {}
+        ),
         "valid_loss": evaluation.loss_uncalibrated,
         "valid_loss_calibrated": evaluation.loss,
         "temperature": evaluation.temperature,
         "calibration_error": evaluation.calibrated.ece,
         "calibration_error_uncalibrated": evaluation.uncalibrated.ece,
         "targets": to_builtins(evaluation.targets),
-        "train_accuracy": line["train_accuracy"],
+        **_measured("train_accuracy", line, rows_learned),
         "train_loss": line["train_loss"],
-        "batch_accuracy": line["batch_accuracy"],
+        **_measured("batch_accuracy", line, rows_last_batch),
         "recipe": run.config.recipe,
         "arch": run.config.arch,
         "epochs": len(trained.history),
@@ -44,7 +53,12 @@ def make_report(run: "TrainedRun") -> dict[str, Any]:
         "share_full_length": evaluation.lengths_train[-1] / max(1, sum(evaluation.lengths_train)),
         "rows_train": evaluation.rows_train,
         "rows_valid": evaluation.rows_valid,
+        "warnings": run.warnings,
     }
+
+
+def _measured(name: str, line: dict[str, Any], num_rows: int) -> dict[str, Any]:
+    return accuracy_fields(name, accuracy_of(round(line[name] * num_rows), num_rows))
 
 
 def render(report: dict[str, Any]) -> str:
@@ -52,14 +66,23 @@ def render(report: dict[str, Any]) -> str:
     from jobs.cli.console import table
 
     seen, baseline = report["valid_rows_seen"], report.get("baseline")
-    unseen = report["valid_accuracy_unseen"]
+    unseen = accuracy_text(report, "valid_accuracy_unseen")
     return table(
         {
-            "accuracy on held-out rows": f"{report['valid_accuracy']:.2%}",
-            **({"  without those also in training": f"{unseen:.2%}"} if seen["codes"] and unseen is not None else {}),
-            **({"  of the baseline": f"{baseline['accuracy']:.2%} ({baseline['name']})"} if baseline else {}),
-            "accuracy on training rows": f"{report['train_accuracy']:.2%} (while learning them)",
-            "accuracy on the last batch": f"{report['batch_accuracy']:.2%} (what the article prints)",
+            "accuracy on held-out rows": accuracy_text(report, "valid_accuracy"),
+            **({"  without those also in training": unseen} if seen["codes"] and unseen else {}),
+            **(
+                {"  of the baseline": f"{accuracy_text(report, 'baseline_accuracy')}, {baseline['name']}"}
+                if baseline
+                else {}
+            ),
+            "macro-F1 on held-out rows": f"{report['valid_macro_f1']:.4f}",
+            "accuracy on training rows": f"{accuracy_text(report, 'train_accuracy')}, while learning them",
+            **(
+                {"accuracy on the last batch": f"{accuracy_text(report, 'batch_accuracy')}, what the article prints"}
+                if report["recipe"] == "seed"
+                else {}
+            ),
             "loss on held-out rows": f"{report['valid_loss']:.4f}, {report['valid_loss_calibrated']:.4f} calibrated",
             "loss on training rows": f"{report['train_loss']:.4f}",
             "calibration error": f"{report['calibration_error']:.2%}, {report['calibration_error_uncalibrated']:.2%} before",
@@ -92,7 +115,8 @@ def _threshold(target: dict[str, Any]) -> str:
     reached = target["reached"]
     if reached is None:
         return f"no --min-confidence reaches it with {least_rows(target['accuracy']):,} rows or more"
-    return f"--min-confidence {reached['min_confidence']:.7g} keeps {reached['coverage']:.1%} of rows"
+    accuracy = convert(reached["accuracy"], Accuracy)
+    return f"--min-confidence {reached['min_confidence']:.7g} keeps {reached['coverage']:.1%} of rows; of those {accuracy} are right"
 
 
 def say_layers(meter: "Meter", layers: Sequence[Layer], *, form: Literal["text", "json"]) -> None:

@@ -108,6 +108,8 @@ def _compile_network(name: str, profile: "Profile", codes_NL: "Codes") -> None:
         dataset_fingerprint="",
         weights_bytes=0,
         weights_sha256="",
+        texts_bytes=0,
+        texts_sha256="",
         versions={},
     )
     FoldedPredictor(model, weights, num_threads=1).predict(codes_NL)

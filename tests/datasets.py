@@ -143,6 +143,8 @@ def random_model(
         dataset_fingerprint="0" * 16,
         weights_bytes=0,
         weights_sha256="",
+        texts_bytes=0,
+        texts_sha256="",
         versions={},
     )
     return model, weights

@@ -140,6 +140,8 @@ def _write_random_run(dataset: Path, run: Path, arch: str) -> None:
         dataset_fingerprint=manifest.fingerprint,
         weights_bytes=len(weights),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
+        texts_bytes=0,
+        texts_sha256="",
         versions={},
     )
     run.mkdir()

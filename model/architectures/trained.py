@@ -12,8 +12,8 @@ import numpy.typing as npt
 from model.architectures.base import Architecture, config_to_json
 from pipeline.text.alphabet import Profile
 
-FORMAT_VERSION = 2  # 1 had no names of labels.
-WEIGHTS = "model.safetensors"
+FORMAT_VERSION = 2  # 1 had neither the names of labels nor the training texts.
+WEIGHTS, TRAINING_TEXTS = "model.safetensors", "training_texts.npy"
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Arrays by the names that the torch network gives its parameters and buffers."""
@@ -35,6 +35,8 @@ class Model:
         dataset_fingerprint: Of the dataset that it was trained on.
         weights_bytes: Size of the weights' file.
         weights_sha256: Hash of the weights' file.
+        texts_bytes: Size of the file of training texts.
+        texts_sha256: Hash of it.
         versions: Of charmill and the libraries that trained it.
     """
 
@@ -45,6 +47,8 @@ class Model:
     dataset_fingerprint: str
     weights_bytes: int
     weights_sha256: str
+    texts_bytes: int
+    texts_sha256: str
     versions: dict[str, str]
     label_names: dict[str, str] = field(default_factory=dict)
 
@@ -65,6 +69,7 @@ class Model:
             "temperature": self.temperature,
             "dataset_fingerprint": self.dataset_fingerprint,
             "weights": {"file": WEIGHTS, "bytes": self.weights_bytes, "sha256": self.weights_sha256},
+            "training_texts": {"file": TRAINING_TEXTS, "bytes": self.texts_bytes, "sha256": self.texts_sha256},
             "versions": self.versions,
         }
         return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from model.runs.accuracy import accuracy_of
 from model.runs.evaluation import Baseline
 from pipeline.dataset.manifest import TRAIN, VALID, Manifest, ShardEntry
 from pipeline.dataset.row_texts import Rows, read_rows, text_bytes
@@ -126,7 +127,7 @@ def measure_baseline(folder: Path, manifest: Manifest, held_out_N: Rows, limits:
         num_right += int((model.predict(_texts(folder, valid, held_out_N[here])) == truth_N[here]).sum())
     baseline = Baseline(
         name=NAME,
-        accuracy=num_right / len(held_out_N),
+        accuracy=accuracy_of(num_right, len(held_out_N)),
         rows_train=len(chosen),
         seconds=round(time.monotonic() - started, 3),
     )

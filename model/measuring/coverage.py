@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from model.runs.accuracy import accuracy_of
 from model.runs.evaluation import Coverage, Target
 
 MAX_POINTS = 101
@@ -42,14 +43,14 @@ class _Ranking:
         # Rows down to each group.
         self.ends = np.append(np.flatnonzero(ranked_N[1:] != ranked_N[:-1]) + 1, len(ranked_N))
         self.values = ranked_N[self.ends - 1]  # float32, falling.
-        self.accuracies = np.cumsum(is_right_N[order])[self.ends - 1] / self.ends
+        self.right = np.cumsum(is_right_N[order])[self.ends - 1]
 
     def at(self, group: int, min_confidence: float) -> Coverage:
         """The coverage and accuracy of all rows down to a group."""
         return Coverage(
             min_confidence=min_confidence,
             coverage=float(self.ends[group] / self.ends[-1]),
-            accuracy=float(self.accuracies[group]),
+            accuracy=accuracy_of(int(self.right[group]), int(self.ends[group])),
         )
 
 
@@ -86,7 +87,7 @@ def find_targets(
 
 
 def _find_reached(ranking: _Ranking, accuracy: float, margin: float) -> Coverage | None:
-    reaching = (ranking.accuracies >= accuracy) & (ranking.ends >= least_rows(accuracy))
+    reaching = (ranking.right / ranking.ends >= accuracy) & (ranking.ends >= least_rows(accuracy))
     for group in np.flatnonzero(reaching)[::-1].tolist():
         above = float(ranking.values[group]) - margin
         below = float(ranking.values[group + 1]) + margin if group + 1 < len(ranking.values) else 0.0

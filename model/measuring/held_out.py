@@ -22,7 +22,9 @@ from model.measuring.calibration import (
     measure_calibration,
 )
 from model.measuring.coverage import coverage_curve, find_targets
-from model.runs.evaluation import Baseline, Layer, Mistake, RunEvaluation, Seen
+from model.runs.accuracy import Accuracy, accuracy_of
+from model.runs.evaluation import Baseline, Layer, Mistake, RunEvaluation, Seen, SourceRows
+from model.runs.macro_f1 import macro_f1
 from pipeline.dataset.manifest import TRAIN, VALID, Manifest
 from pipeline.dataset.row_texts import Rows, read_rows
 from pipeline.inspection.duplicates import SeenRows
@@ -80,14 +82,18 @@ def make_evaluation(
     confidences_N = confidences(logits_NK, temperature)
     train, valid = count_split(folder, manifest, TRAIN), count_split(folder, manifest, VALID)
     names = character_names(manifest.profile)
+    confusion_KK = _confusion(label_ids_N, predicted_N, num_classes)
     return RunEvaluation(
         labels=manifest.labels,
+        dataset=str(folder),
+        sources=[SourceRows(name=source.name, rows=source.rows) for source in manifest.sources],
         rows_train=manifest.num_rows(TRAIN),
-        accuracy=float(is_right_N.mean()),
+        accuracy=_accuracy(is_right_N),
+        macro_f1=macro_f1(confusion_KK.diagonal(), confusion_KK.sum(axis=1), confusion_KK.sum(axis=0)),
         loss=cross_entropy(logits_NK, label_ids_N, temperature),
         loss_uncalibrated=cross_entropy(logits_NK, label_ids_N, 1.0),
         temperature=temperature,
-        confusion=_confusion(label_ids_N, predicted_N, num_classes),
+        confusion=confusion_KK.tolist(),
         calibrated=measure_calibration(cross_fitted_confidences(logits_NK, label_ids_N), is_right_N),
         uncalibrated=measure_calibration(confidences(logits_NK, 1.0), is_right_N),
         coverage=coverage_curve(confidences_N, is_right_N),
@@ -102,23 +108,22 @@ def make_evaluation(
     )
 
 
-def _confusion(label_ids_N: WideLabelIds, predicted_N: npt.NDArray[np.intp], num_classes: int) -> list[list[int]]:
+def _confusion(label_ids_N: WideLabelIds, predicted_N: npt.NDArray[np.intp], num_classes: int) -> npt.NDArray[np.int64]:
     pairs = np.bincount(label_ids_N * num_classes + predicted_N, minlength=num_classes**2)
-    table: list[list[int]] = pairs.reshape(num_classes, num_classes).tolist()
-    return table
+    return pairs.reshape(num_classes, num_classes)
+
+
+def _accuracy(is_right_N: npt.NDArray[np.bool_]) -> Accuracy:
+    return accuracy_of(int(is_right_N.sum()), len(is_right_N))
 
 
 def _measure_seen(seen: SeenRows, rows_N: Rows, is_right_N: npt.NDArray[np.bool_]) -> Seen:
     by_codes_N = seen.by_codes[rows_N]
-
-    def accuracy(chosen_N: npt.NDArray[np.bool_]) -> float | None:
-        return float(is_right_N[chosen_N].mean()) if chosen_N.any() else None
-
     return Seen(
         rows=int(seen.by_text[rows_N].sum()),
         rows_as_codes=int(by_codes_N.sum()),
-        accuracy=accuracy(by_codes_N),
-        accuracy_without=accuracy(~by_codes_N),
+        accuracy=_accuracy(is_right_N[by_codes_N]) if by_codes_N.any() else None,
+        accuracy_without=_accuracy(is_right_N[~by_codes_N]) if not by_codes_N.all() else None,
     )
 
 

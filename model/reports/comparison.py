@@ -16,6 +16,8 @@ from pipeline.errors import UsageError
 
 MOST_RUNS = NUM_STYLES
 _LETTERS = "ABCDEFGH"
+_WORTH = ("accuracy", "95 % interval", "rows", "macro-F1", "baseline", "its interval", "calibration error", "loss")
+_MAKE = ("architecture", "recipe", "epochs", "time", "parameters", "weights", "trained", "dataset")
 _IN_TABLE = frozenset({"name", "arch", "recipe", "epochs", "baseline"})
 
 
@@ -35,12 +37,12 @@ def render_comparison(records: Sequence[RunRecord]) -> bytes:
             {"letter": letter, "name": record.name, "columns": _columns(record)}
             for letter, _, record in _lettered(records)
         ],
+        "tables": [_WORTH, _MAKE],
         "different": {name: [setting(value) for value in values] for name, values in different.items()},
         "is_comparable": is_comparable(records),
         "datasets": _letters_by_dataset(records),
         "curves": _curves(records),
         "measured": _measured(records),
-        "unmeasured": [record.name for record in records if record.evaluation is None],
     }
     return render_page("comparison.html.jinja", values)
 
@@ -97,23 +99,29 @@ def names_apart(folders: Sequence[Path]) -> list[str]:
 
 
 def _columns(record: RunRecord) -> dict[str, tuple[float | str | None, str]]:
-    """What a run is worth, is and took: by column of the table, what to sort by and what to show."""
+    """What a run is worth, is and took: by column of the tables, what to sort by and what to show."""
     evaluation = record.evaluation
-    baseline = evaluation.baseline.accuracy if evaluation and evaluation.baseline else None
-    error = evaluation.calibrated.ece if evaluation else None
-    parameters = sum(layer.parameters for layer in evaluation.layers) if evaluation else None
+    accuracy, baseline = evaluation.accuracy, evaluation.baseline.accuracy if evaluation.baseline else None
+    error = evaluation.calibrated.ece
+    parameters = sum(layer.parameters for layer in evaluation.layers)
     architecture, recipe = record.model.architecture.name, str(record.config.get("recipe", NONE))
     return {
-        "accuracy": (record.accuracy, percent(record.accuracy)),
-        "baseline": (baseline, percent(baseline)),
+        "accuracy": (accuracy.share, percent(accuracy.share)),
+        "95 % interval": (accuracy.low, accuracy.interval),
+        "rows": (accuracy.rows, f"{accuracy.rows:,}"),
+        "macro-F1": (evaluation.macro_f1, figure(evaluation.macro_f1)),
+        "baseline": (baseline.share, percent(baseline.share)) if baseline else (None, NONE),
+        "its interval": (baseline.low, baseline.interval) if baseline else (None, NONE),
         "calibration error": (error, percent(error)),
-        "loss": (record.loss, figure(record.loss)),
+        "loss": (evaluation.loss, figure(evaluation.loss)),
         "architecture": (architecture, architecture),
         "recipe": (recipe, recipe),
         "epochs": (len(record.history), f"{len(record.history):,}"),
         "time": (record.seconds, duration(record.seconds)),
-        "parameters": (parameters, f"{parameters:,}" if parameters else NONE),
+        "parameters": (parameters, f"{parameters:,}"),
         "weights": (record.model.weights_bytes, size(record.model.weights_bytes)),
+        "trained": (record.trained, record.trained),
+        "dataset": (record.model.dataset_fingerprint, record.model.dataset_fingerprint),
     }
 
 
@@ -141,10 +149,8 @@ def _curves(records: Sequence[RunRecord]) -> list[Chart]:
 
 
 def _measured(records: Sequence[RunRecord]) -> list[Chart]:
-    """Reliability and coverage of the runs that have them; nothing where none has."""
-    known = [(letter, style, run.evaluation) for letter, style, run in _lettered(records) if run.evaluation]
-    if not known:
-        return []
+    """Reliability and coverage of the runs."""
+    known = [(letter, style, run.evaluation) for letter, style, run in _lettered(records)]
     return [
         line_chart(
             "Reliability",

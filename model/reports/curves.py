@@ -35,5 +35,5 @@ def reliability_line(name: str, style: int, calibration: Calibration) -> Line:
 
 def coverage_line(name: str, style: int, evaluation: RunEvaluation) -> Line:
     """Accuracy by the share of rows that are kept."""
-    points = [(point.coverage, point.accuracy) for point in reversed(evaluation.coverage)]
+    points = [(point.coverage, point.accuracy.share) for point in reversed(evaluation.coverage)]
     return Line(name=name, style=style, points=points)

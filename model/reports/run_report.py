@@ -8,11 +8,14 @@ from model.reports import curves
 from model.reports.charts import Chart, Line, length_chart, line_chart
 from model.reports.confusion import MOST_CLASSES, class_figures, matrix_cells, most_confused
 from model.reports.page import render_page
-from model.reports.words import character_name, figure, percent, threshold
+from model.reports.words import character_name, figure, measured, percent, shorten, threshold
+from model.runs.accuracy import accuracy_of
 from model.runs.evaluation import RunEvaluation, Target
 from model.runs.record import RunRecord
+from pipeline.inspection.class_check import FEW_HELD_OUT
 
 _MOST_PAIRS = 20
+_MOST_SOURCES = 5
 
 
 def render_report(record: RunRecord) -> bytes:
@@ -21,29 +24,43 @@ def render_report(record: RunRecord) -> bytes:
     Returns:
         HTML in UTF-8. It loads nothing, and all text from the data is escaped.
     """
-    evaluation = record.evaluation
     values = {
         "title": record.name,
         "record": record,
         "epochs": len(record.history),
         "curves": _curves(record),
         "model_facts": _model_facts(record),
-        "evaluation": evaluation,
+        "evaluation": record.evaluation,
+        "few": FEW_HELD_OUT,
+        "source": _source(record.evaluation),
+        "last_batch": record.history[record.weights_epoch].get("batch_accuracy"),
     }
-    if evaluation is not None:
-        values |= _measured(evaluation)
-    return render_page("run_report.html.jinja", values)
+    return render_page("run_report.html.jinja", values | _measured(record.evaluation))
+
+
+def _source(evaluation: RunEvaluation) -> str:
+    """The files that the rows came from, the first few by name."""
+    sources = evaluation.sources
+    named = [f"{shorten(one.name, 80)} ({one.rows:,} rows)" for one in sources[:_MOST_SOURCES]]
+    if others := sources[_MOST_SOURCES:]:
+        named.append(f"{len(others):,} more ({sum(one.rows for one in others):,} rows)")
+    return ", ".join(named)
 
 
 def _curves(record: RunRecord) -> list[Chart]:
     """Charts over epochs, each with what to read off it."""
     charts = []
-    for what, axis, show in (("loss", curves.LOSS, figure), ("accuracy", curves.ACCURACY, percent)):
+    rows = {"training": record.history[-1]["rows"], "held out": record.evaluation.rows_valid}
+    for what, axis in (("loss", curves.LOSS), ("accuracy", curves.ACCURACY)):
         lines = [
             curves.line("training", 2, record, f"train_{what}"),
             curves.line("held out", 1, record, f"valid_{what}"),
         ]
-        last = ", ".join(f"{line.name} {show(line.points[-1][1])}" for line in lines)
+        ends = {line.name: line.points[-1][1] for line in lines}
+        last = ", ".join(
+            f"{name} {figure(end) if axis is curves.LOSS else measured(accuracy_of(round(end * rows[name]), rows[name]))}"
+            for name, end in ends.items()
+        )
         caption = f"After the last epoch: {last}."
         charts.append(line_chart(f"{what.capitalize()} by epoch", (curves.EPOCHS, axis), lines, caption=caption))
     rates = record.column("lr")
@@ -81,7 +98,6 @@ def _measured(evaluation: RunEvaluation) -> dict[str, Any]:
         "lengths": _lengths(evaluation),
         "characters": _characters(evaluation.characters),
         "absent": sum(not count for _, count in evaluation.characters),
-        "others": evaluation.rows_valid - evaluation.seen.rows_as_codes,
         "parameters": sum(layer.parameters for layer in evaluation.layers),
     }
 
@@ -128,7 +144,11 @@ def _reliability(evaluation: RunEvaluation) -> Chart:
 
 def _coverage(evaluation: RunEvaluation) -> Chart:
     marks = [
-        Line(name=percent(target.accuracy, 0), style=style, points=[(target.reached.coverage, target.reached.accuracy)])
+        Line(
+            name=percent(target.accuracy, 0),
+            style=style,
+            points=[(target.reached.coverage, target.reached.accuracy.share)],
+        )
         for style, target in enumerate(evaluation.targets, 2)
         if target.reached
     ]
@@ -153,11 +173,11 @@ def _target_sentence(target: Target) -> dict[str, str]:
     reached = target.reached
     if reached.coverage >= 1:
         return {
-            "text": f"{wanted} is reached without a threshold: {percent(reached.accuracy)} of all rows are right.",
+            "text": f"{wanted} is reached without a threshold: of all rows, {measured(reached.accuracy)} are right.",
             "flag": "",
         }
     text = (
         f"For {wanted}, abstain below {threshold(reached.min_confidence)}: {percent(reached.coverage)} of the rows are kept, "
-        f"and {percent(reached.accuracy) if reached.accuracy < 1 else 'all'} of those are right."
+        f"and of those {measured(reached.accuracy)} are right."
     )
     return {"text": text, "flag": f"--min-confidence {threshold(reached.min_confidence)}"}

@@ -3,6 +3,8 @@
 import math
 import re
 
+from model.runs.accuracy import Accuracy
+
 _STEERING = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\uffff]"
 )
@@ -40,6 +42,11 @@ def percent(share: float | None, digits: int = 2) -> str:
     if share is None or not math.isfinite(share):
         return NONE
     return f"{100 * share:.{digits}f} %"
+
+
+def measured(accuracy: Accuracy) -> str:
+    """An accuracy, as ``87.22 % (86.3 to 88.1, 5,103 rows)``."""
+    return str(accuracy).replace("%", " %")
 
 
 def figure(value: float | None, digits: int = 4) -> str:

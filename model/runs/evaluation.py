@@ -11,14 +11,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from model.runs.accuracy import Accuracy, Count, Share
 from model.runs.folder import EVALUATION_JSON, REMEDY
+from pipeline.errors import InputError
 from pipeline.storage.json_file import read_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had accuracies without intervals, and did not say where the rows came from.
 NUM_BINS = 15
-
-Count = Annotated[int, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class _Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,12 +56,12 @@ class Coverage(_Figures, frozen=True, kw_only=True):
     Attributes:
         min_confidence: The threshold, what `--min-confidence` takes.
         coverage: Share of rows at or above it.
-        accuracy: Share of those that is right.
+        accuracy: Of those.
     """
 
     min_confidence: Share
     coverage: Share
-    accuracy: Share
+    accuracy: Accuracy
 
 
 class Target(_Figures, frozen=True, kw_only=True):
@@ -108,7 +107,7 @@ class Baseline(_Figures, frozen=True, kw_only=True):
     """
 
     name: str
-    accuracy: Share
+    accuracy: Accuracy
     rows_train: int
     seconds: float
 
@@ -125,8 +124,15 @@ class Seen(_Figures, frozen=True, kw_only=True):
 
     rows: Count
     rows_as_codes: Count
-    accuracy: Share | None
-    accuracy_without: Share | None
+    accuracy: Accuracy | None
+    accuracy_without: Accuracy | None
+
+
+class SourceRows(_Figures, frozen=True, kw_only=True):
+    """A file that the dataset was made of, by its name in the manifest, and the rows that came out of it."""
+
+    name: str
+    rows: Count
 
 
 class Layer(_Figures, frozen=True, kw_only=True):
@@ -151,8 +157,11 @@ class RunEvaluation(_Figures, frozen=True, kw_only=True):
     Attributes:
         format_version: Of the file.
         labels: K class names.
+        dataset: The dataset's folder, as it was given.
+        sources: The files that it was made of.
         rows_train: Rows of the training split.
-        accuracy: Share of the held-out rows whose most probable class is theirs.
+        accuracy: Of the held-out rows; right are those whose most probable class is theirs.
+        macro_f1: Mean of the classes' F1, see `model.runs.macro_f1`.
         loss: Mean cross-entropy at the fitted temperature, in nats.
         loss_uncalibrated: The same at temperature 1.
         temperature: What logits are divided by.
@@ -172,8 +181,11 @@ class RunEvaluation(_Figures, frozen=True, kw_only=True):
 
     format_version: int = FORMAT_VERSION
     labels: list[str]
+    dataset: str
+    sources: list[SourceRows]
     rows_train: Count
-    accuracy: Share
+    accuracy: Accuracy
+    macro_f1: Share
     loss: float
     loss_uncalibrated: float
     temperature: Annotated[float, Meta(gt=0)]
@@ -207,12 +219,14 @@ class RunEvaluation(_Figures, frozen=True, kw_only=True):
         return (json.dumps(msgspec.to_builtins(self), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def read_evaluation(run: Path) -> RunEvaluation | None:
-    """Read a run's `evaluation.json`; None where there is none, as in runs of an earlier charmill.
+def read_evaluation(run: Path) -> RunEvaluation:
+    """Read a run's `evaluation.json`.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: The file is missing or damaged.
         MismatchError: It is of another format version.
     """
     path = run / EVALUATION_JSON
-    return read_json(path, RunEvaluation, (FORMAT_VERSION,), REMEDY) if path.exists() else None
+    if not path.exists():
+        raise InputError(f"{path}: the file is missing; {REMEDY}", path=path)
+    return read_json(path, RunEvaluation, (FORMAT_VERSION,), REMEDY)

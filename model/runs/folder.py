@@ -3,6 +3,7 @@
 RUN/
 ├── model.json          what the model is and takes; written last, a folder without it is not a finished run
 ├── model.safetensors   the weights, float32, by the names of the network's modules
+├── training_texts.npy  hashes of the training texts, so that scoring them is not taken for a test
 ├── evaluation.json     what was measured on the held-out rows
 ├── metrics.jsonl       a line an epoch
 ├── config.toml         every flag of the training, resolved; `--config` takes it
@@ -21,7 +22,8 @@ CONFIG_TOML = "config.toml"
 REPORT_HTML = "report.html"
 CHECKPOINT = "checkpoints/last.safetensors"
 RUN_FILES = frozenset(
-    {MODEL_JSON, "model.safetensors", EVALUATION_JSON, METRICS_JSONL, CONFIG_TOML, REPORT_HTML, "checkpoints", ".lock"}
+    {MODEL_JSON, "model.safetensors", "training_texts.npy", EVALUATION_JSON, METRICS_JSONL, CONFIG_TOML, REPORT_HTML}
+    | {"checkpoints", ".lock"}
 )
 REMEDY = "copy the run again, or train again with this charmill"
 """What to do where one of them is damaged or of another version."""

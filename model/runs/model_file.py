@@ -16,7 +16,7 @@ from pipeline.text.alphabet import StoredProfile, profile_from_json
 
 
 @dataclass(frozen=True, kw_only=True)
-class _StoredWeights:
+class _StoredFile:
     bytes: int
     sha256: str
 
@@ -31,7 +31,8 @@ class _StoredModel:
     label_names: dict[str, str]
     temperature: float
     dataset_fingerprint: str
-    weights: _StoredWeights
+    weights: _StoredFile
+    training_texts: _StoredFile
     versions: dict[str, str]
 
 
@@ -62,6 +63,8 @@ def read_model(run: Path) -> Model:
             dataset_fingerprint=stored.dataset_fingerprint,
             weights_bytes=stored.weights.bytes,
             weights_sha256=stored.weights.sha256,
+            texts_bytes=stored.training_texts.bytes,
+            texts_sha256=stored.training_texts.sha256,
             versions=stored.versions,
         )
 

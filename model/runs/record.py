@@ -27,6 +27,8 @@ class EpochLine(msgspec.Struct):
     valid_accuracy: float
     lr: float
     seconds: float
+    finished: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +40,14 @@ class RunRecord:
         model: Its model, without the weights.
         history: A line for each epoch, at least one, with at least the fields of `EpochLine`.
         config: Every flag of the training, resolved.
-        evaluation: What was measured at the end; None for a run that an earlier charmill trained.
+        evaluation: What was measured at the end.
     """
 
     name: str
     model: Model
     history: list[dict[str, Any]]
     config: dict[str, Any]
-    evaluation: RunEvaluation | None
+    evaluation: RunEvaluation
 
     @property
     def weights_epoch(self) -> int:
@@ -54,14 +56,9 @@ class RunRecord:
         return best_epoch(self.history, best_by) if best_by else len(self.history) - 1
 
     @property
-    def accuracy(self) -> float:
-        """Share of the held-out rows whose most probable class is theirs."""
-        return self.evaluation.accuracy if self.evaluation else self.column("valid_accuracy")[self.weights_epoch]
-
-    @property
-    def loss(self) -> float:
-        """Cross-entropy on the held-out rows, at the fitted temperature where one was fitted."""
-        return self.evaluation.loss if self.evaluation else self.column("valid_loss")[self.weights_epoch]
+    def trained(self) -> str:
+        """When the last epoch ended, as ``2025-11-24 20:16 UTC``."""
+        return f"{self.history[-1]['finished'][:16].replace('T', ' ')} UTC"
 
     @property
     def seconds(self) -> float:
@@ -85,7 +82,7 @@ def read_run(folder: Path) -> RunRecord:
     return make_record(folder, model, read_evaluation(folder))
 
 
-def make_record(folder: Path, model: Model, evaluation: RunEvaluation | None) -> RunRecord:
+def make_record(folder: Path, model: Model, evaluation: RunEvaluation) -> RunRecord:
     """Add to a model and its evaluation what the run's folder says of the epochs and the configuration.
 
     Raises:
@@ -95,7 +92,7 @@ def make_record(folder: Path, model: Model, evaluation: RunEvaluation | None) ->
     for name in (METRICS_JSONL, CONFIG_TOML):
         if not (folder / name).exists():
             raise InputError(f"{folder / name}: the file is missing; {REMEDY}", path=folder / name)
-    if evaluation is not None and evaluation.labels != model.labels:
+    if evaluation.labels != model.labels:
         raise MismatchError(
             f"{folder / EVALUATION_JSON}: it has {len(evaluation.labels)} labels, of which not all are those of model.json "
             f"({len(model.labels)}); {REMEDY}",

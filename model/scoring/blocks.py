@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from model.architectures.trained import Model
 from model.engines.predictor import Predictor
+from model.runs.training_texts import TrainingTexts
 from model.scoring.columns import Answers, ScoreOptions, table_of
+from model.scoring.tally import Tally, tally_of
 from pipeline.records.quarantine import Reject
 from pipeline.records.row_reader import ScannedBlock
 from pipeline.records.rows import LABEL, TEXT, Place
@@ -22,6 +25,7 @@ class ScoredBlock:
 
     Attributes:
         table: The rows with their predictions.
+        tally: Of the rows by their true classes; None where nobody asked for it.
         num_correct: Rows whose class is the predicted one; 0 without labels.
         num_abstained: Rows below the confidence threshold.
         num_abstained_correct: Rows that are both.
@@ -33,6 +37,7 @@ class ScoredBlock:
     """
 
     table: pa.Table
+    tally: Tally | None
     num_correct: int
     num_abstained: int
     num_abstained_correct: int
@@ -62,13 +67,17 @@ class BlockScorer:
         model: The model.
         predictor: The model, loaded.
         options: What the scores contain.
+        texts: What training had; given, rows with a true class are tallied.
     """
 
-    def __init__(self, model: Model, predictor: Predictor, options: ScoreOptions) -> None:
+    def __init__(
+        self, model: Model, predictor: Predictor, options: ScoreOptions, texts: TrainingTexts | None = None
+    ) -> None:
         options.require_no_clash(model.labels)
         self._model = model
         self.labels = pa.array(model.labels, pa.string())
-        self._names = np.array(model.labels, object)
+        self._classes = pl.Enum(model.labels)
+        self._texts = texts
         self._predictor = predictor
         self._options = options
         self._encoder = Encoder(model.profile)
@@ -77,12 +86,17 @@ class BlockScorer:
         """Clean, encode and classify the rows of a block."""
         block = scanned.rows()
         frame, threshold = block.frame, self._options.min_confidence
-        probabilities_NK = self._predictor.predict(self._encoder.encode(to_strings(frame[TEXT])))
+        text = to_strings(frame[TEXT])
+        probabilities_NK = self._predictor.predict(self._encoder.encode(text))
         predicted, confidence = probabilities_NK.argmax(axis=1), probabilities_NK.max(axis=1)
-        is_right = np.zeros(len(predicted), np.bool_)
-        if self._options.wanted.label:
-            is_right = self._names[predicted] == frame[LABEL].to_numpy()
         abstained = np.zeros(len(predicted), np.bool_) if threshold is None else confidence < np.float32(threshold)
+        is_right, tally = np.zeros(len(predicted), np.bool_), None
+        if self._options.wanted.label:
+            true_N = frame[LABEL].cast(self._classes).to_physical().to_numpy()
+            is_right = true_N == predicted
+            if self._texts is not None:
+                known = self._texts.look_up(text)
+                tally = tally_of(true_N, predicted, *known, abstained_N=abstained, num_classes=len(self.labels))
         answers = Answers(
             frame=frame,
             labels=self.labels,
@@ -93,6 +107,7 @@ class BlockScorer:
         )
         return ScoredBlock(
             table=table_of(answers, self._options, self._model.labels),
+            tally=tally,
             num_correct=int(is_right.sum()),
             num_abstained=int(abstained.sum()),
             num_abstained_correct=int((is_right & abstained).sum()),

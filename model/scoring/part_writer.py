@@ -9,6 +9,7 @@ import pyarrow as pa
 from model.scoring.blocks import ScoredBlock
 from model.scoring.parts import COUNTS, Part
 from model.scoring.sinks import ScoreSink
+from model.scoring.tally import Tally
 from pipeline.records.law import encoding_hint
 from pipeline.records.quarantine import UNKNOWN_LABEL, QuarantineWriter
 from pipeline.records.row_reader import Dialect
@@ -32,6 +33,7 @@ class ScoreReport:
     rows_abstained: int = 0
     rows_abstained_correct: int = 0
     rows_reused: int = 0
+    tally: Tally | None = field(default=None, compare=False)
     reasons: dict[str, int] = field(default_factory=dict)
     unknown_labels: dict[str, int] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
@@ -83,6 +85,8 @@ class PartWriter:
         self._count(report, "rows_correct", block.num_correct)
         self._count(report, "rows_abstained", block.num_abstained)
         self._count(report, "rows_abstained_correct", block.num_abstained_correct)
+        if block.tally is not None:
+            report.tally = block.tally if report.tally is None else report.tally + block.tally
         for reject in block.rejects:
             report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
         add_unknown(report.unknown_labels, block.unknown_labels)

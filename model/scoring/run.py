@@ -10,11 +10,14 @@ from typing import BinaryIO
 from model.architectures.trained import Model
 from model.engines.load import load_predictor
 from model.engines.predictor import Device, Engine
+from model.runs.accuracy import Accuracy, accuracy_of
 from model.runs.model_file import read_model
+from model.runs.training_texts import read_training_texts
 from model.scoring.columns import ScoreOptions
 from model.scoring.part_writer import ScoreReport
 from model.scoring.scorer import Scorer
 from model.scoring.sinks import OutFormat
+from model.scoring.tally import Tally
 from model.scoring.targets import find_targets, format_of, stream_quarantine
 from pipeline.errors import MismatchError, UsageError
 from pipeline.execution.meter import Meters, rates, silent
@@ -80,19 +83,25 @@ class Scores:
         return reasons
 
     @property
-    def accuracy(self) -> float | None:
-        """The share of rows whose class is the predicted one; None without rows."""
-        return _share(self.total("rows_correct"), self.total("rows_scored"))
+    def tally(self) -> Tally | None:
+        """Of all rows, by their true classes; None where no source has any, or no true class."""
+        tallies = [report.tally for report in self.reports if report.tally is not None]
+        return sum(tallies[1:], tallies[0]) if tallies else None
 
     @property
-    def accuracy_kept(self) -> float | None:
+    def accuracy(self) -> Accuracy | None:
+        """Of the rows, where right are those whose class is the predicted one; None without rows."""
+        return _accuracy(self.total("rows_correct"), self.total("rows_scored"))
+
+    @property
+    def accuracy_kept(self) -> Accuracy | None:
         """The same for the rows that do not abstain."""
         correct = self.total("rows_correct") - self.total("rows_abstained_correct")
-        return _share(correct, self.total("rows_scored") - self.total("rows_abstained"))
+        return _accuracy(correct, self.total("rows_scored") - self.total("rows_abstained"))
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _accuracy(num_right: int, num_rows: int) -> Accuracy | None:
+    return accuracy_of(num_right, num_rows) if num_rows else None
 
 
 def score(inputs: Sequence[str], request: ScoreRequest, readers: RowReaders, *, meters: Meters = silent) -> Scores:
@@ -126,7 +135,8 @@ def score(inputs: Sequence[str], request: ScoreRequest, readers: RowReaders, *, 
     predictor = load_predictor(
         request.run, model, engine=request.engine, device=request.device, num_threads=request.num_threads
     )
-    scorer = Scorer(model, predictor, options, readers, num_threads=request.num_threads)
+    texts = read_training_texts(request.run, model) if options.wanted.label else None
+    scorer = Scorer(model, predictor, options, readers, texts=texts, num_threads=request.num_threads)
     scores = Scores(model=model, engine=predictor.name, reports=[])
     with meters("score", sum(source.size_bytes for source in sources)) as meter:
         noted = Dialect()

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from model.architectures.trained import Model
 from model.engines.predictor import Predictor
+from model.runs.training_texts import TrainingTexts
 from model.scoring.blocks import BlockScorer, ScoredBlock
 from model.scoring.columns import ScoreOptions
 from model.scoring.part_writer import PartWriter, ScoreReport
@@ -78,6 +79,7 @@ class Scorer:
         predictor: The model, loaded.
         options: What the scores contain. Rows with a label that the model does not have are quarantined.
         readers: Open a reader for each source.
+        texts: What training had, to tally rows with a true class; None not to.
         num_threads: How many blocks are encoded and predicted at once.
         part_bytes: A part of a large source ends with the block that reaches so many bytes of text.
         execute: Runs the scoring of blocks; by default in `num_threads` threads.
@@ -90,6 +92,7 @@ class Scorer:
         options: ScoreOptions,
         readers: RowReaders,
         *,
+        texts: TrainingTexts | None = None,
         num_threads: int,
         part_bytes: int = PART_BYTES,
         execute: Execute | None = None,
@@ -104,7 +107,7 @@ class Scorer:
         self._readers = readers
         self._part_bytes = part_bytes
         self._execute = execute or in_threads(num_threads)
-        self._score_block = BlockScorer(model, predictor, options)
+        self._score_block = BlockScorer(model, predictor, options, texts)
 
     def score(
         self,

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from pipeline.errors import InputError, MismatchError
 from pipeline.storage.durable import replace_file
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3  # 2 did not say when epochs ended.
 
 
 def save_checkpoint(

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,7 @@ class Training:
         if not math.isfinite(valid.loss):
             raise self._not_finite(self.num_batches, f"the loss on held-out rows is {valid.loss}")
         line |= {"valid_loss": valid.loss, "valid_accuracy": valid.accuracy, "seconds": round(sums.seconds(), 3)}
+        line["finished"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._history.append(line)
         self._sums = EpochSums(self._device)
         if self._config.keep_best and best_epoch(self._history, self._best_by) == epoch:

@@ -12,8 +12,10 @@ from model.engines.device import choose_device
 from model.engines.predictor import Device
 from model.measuring.layers import list_layers
 from model.measuring.network import measure_network
+from model.runs.accuracy import accuracy_of
 from model.runs.evaluation import Layer, RunEvaluation
 from model.runs.folder import CHECKPOINT, CONFIG_TOML, METRICS_JSONL, require_free_run
+from model.runs.training_texts import MOST, TrainingTexts
 from model.training.loop import OnEpoch, Trained, Training
 from model.training.publish import publish_run
 from model.training.recipe import TrainConfig, resolve
@@ -24,6 +26,7 @@ from pipeline.execution.meter import Meter, Meters, silent
 from pipeline.execution.threads import available_threads
 from pipeline.inspection.class_check import check_classes
 from pipeline.inspection.histogram import count_classes
+from pipeline.inspection.text_hashes import smallest_hashes
 from pipeline.storage.durable import replace_file
 from pipeline.storage.staging import exclusive
 
@@ -75,6 +78,7 @@ class TrainedRun:
         config: What decided the weights.
         trained: The outcome of the training.
         evaluation: Of the network that was published.
+        warnings: What a reader of its figures should know of the dataset.
         resumed: Whether it went on from a checkpoint.
         outputs: The run's files.
     """
@@ -82,6 +86,7 @@ class TrainedRun:
     config: TrainConfig
     trained: Trained
     evaluation: RunEvaluation
+    warnings: list[str]
     resumed: bool
     outputs: list[Path]
 
@@ -115,7 +120,10 @@ def train(
     num_threads = available_threads(options.threads)
     manifest = read_manifest(dataset)
     if len(manifest.labels) < 2:
-        raise InputError(f"{dataset}: all rows are of class {manifest.labels[0]!r}; a classifier needs two or more")
+        raise InputError(
+            f"{dataset}: all rows are of class {manifest.labels[0]!r}, expected two classes or more; encode rows of other classes "
+            "too, or another --label column"
+        )
     num_rows = {"num_train": manifest.num_rows(TRAIN), "num_valid": manifest.num_rows(VALID)}
     torch.set_num_threads(num_threads)
     device = choose_device(options.device)
@@ -123,7 +131,7 @@ def train(
     require_free_run(options.out, resume=options.resume, overwrite=options.overwrite)
     verify_shards(dataset, manifest)
     counts = (count_classes(dataset, manifest, split) for split in (TRAIN, VALID))
-    remarks = check_classes(str(dataset), manifest.labels, *counts)
+    warnings = check_classes(str(dataset), manifest.labels, *counts)
     options.out.mkdir(parents=True, exist_ok=True)
     with exclusive(options.out):
         training = Training(
@@ -137,9 +145,11 @@ def train(
         )
         resumed = _begin(training, config, options)
         with meters("train", config.epochs * training.num_batches) as meter:
-            _say_start(meter, manifest, config, training, device, remarks)
+            for warning in warnings:
+                meter.note(f"warning: {warning}")
+            _say_start(meter, manifest, config, training, device)
             say_layers(meter, list_layers(training.network, manifest.profile))
-            trained = training.run(meter.update, _epoch_writer(options.out, meter))
+            trained = training.run(meter.update, _epoch_writer(options.out, meter, config, manifest.num_rows(VALID)))
             if len(trained.history) < config.epochs:
                 meter.note("out of patience", epochs=len(trained.history), best_epoch=trained.best_epoch + 1)
         with meters("measure", 0) as meter:
@@ -153,8 +163,11 @@ def train(
                 note=meter.note,
             )
         architecture = config.architecture(len(manifest.labels))
-        outputs = publish_run(options.out, manifest, architecture, trained.network, evaluation)
-    return TrainedRun(config=config, trained=trained, evaluation=evaluation, resumed=resumed, outputs=outputs)
+        texts = TrainingTexts(smallest_hashes(dataset, manifest, MOST))
+        outputs = publish_run(options.out, manifest, architecture, trained.network, evaluation, texts)
+    return TrainedRun(
+        config=config, trained=trained, evaluation=evaluation, warnings=warnings, resumed=resumed, outputs=outputs
+    )
 
 
 def _begin(training: Training, config: TrainConfig, options: TrainOptions) -> bool:
@@ -176,10 +189,7 @@ def _say_start(
     config: TrainConfig,
     training: Training,
     device: torch.device,
-    remarks: Mapping[str, str],
 ) -> None:
-    for what, classes in remarks.items():
-        meter.note(what, classes=classes)
     if config.recipe == "seed" and manifest.profile.name != "seed":
         meter.note(
             "the article's recipe is for its own codes: encode with --profile seed", profile=manifest.profile.name
@@ -193,19 +203,20 @@ def _say_start(
     )
 
 
-def _epoch_writer(out: Path, meter: Meter) -> OnEpoch:
+def _epoch_writer(out: Path, meter: Meter, config: TrainConfig, num_valid: int) -> OnEpoch:
     """Make the function that writes and shows each epoch's line of metrics."""
     lines: list[str] = []
 
     def on_epoch(line: dict[str, Any]) -> None:
         lines.append(json.dumps(line) + "\n")
         replace_file(out / METRICS_JSONL, lambda file: file.write("".join(lines).encode()))
+        valid = accuracy_of(round(line["valid_accuracy"] * num_valid), num_valid)
+        names = ("train_accuracy", *(["batch_accuracy"] if config.recipe == "seed" else []), "train_loss")
         meter.note(
             f"epoch {line['epoch'] + 1}",
-            **{
-                name: round(line[name], 4)
-                for name in ("valid_accuracy", "train_accuracy", "batch_accuracy", "train_loss")
-            },
+            valid_accuracy=round(valid.share, 4),
+            interval=[round(valid.low, 4), round(valid.high, 4)],
+            **{name: round(line[name], 4) for name in names},
         )
 
     return on_epoch

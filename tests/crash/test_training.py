@@ -34,10 +34,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _result(run: Path) -> Result:
-    """What a finished run says, but for the seconds."""
+    """What a finished run says, but for times."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    files = {name: (run / name).read_bytes() for name in ("model.safetensors", "model.json", "evaluation.json")}
-    return files, [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+    names = ("model.safetensors", "training_texts.npy", "model.json", "evaluation.json")
+    kept = [{name: value for name, value in line.items() if name not in {"seconds", "finished"}} for line in lines]
+    return {name: (run / name).read_bytes() for name in names}, kept
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +69,7 @@ def test_killed_at_each_change(dataset: Path, whole: Whole) -> None:
     resumed = set()
     for killed in (*whole.states[:-20:5], *whole.states[-20:]):
         if (killed / "model.json").exists():  # Published last.
-            assert {path.name for path in killed.iterdir()} >= {"model.safetensors", "evaluation.json", "config.toml"}
+            assert {path.name for path in killed.iterdir()} >= {*whole.result[0], "config.toml"}
         resumed.add(run_here("train", dataset, "--out", killed, *FLAGS)["resumed"])
         assert _result(killed) == whole.result, killed.parent.name
         assert not [name for name in files_in(killed) if name.endswith(".partial")]

@@ -1,5 +1,6 @@
 """The demo job: the other jobs one after another, on the titles that are there."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def test_titles_are_encoded_trained_on_and_scored(tmp_path: Path, monkeypatch: p
     scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
     assert len(scores) == report["rows_scored"] > 0
     assert report["accuracy"] == pytest.approx((scores["label"] == scores["prediction"].cast(pl.String)).mean())
+    assert re.search(rf"^accuracy on held-out titles +\d.*, {len(scores)} rows\)$", render(report), re.MULTILINE)
     assert all(Path(path).is_file() for path in [report["report"], *report["outputs"]])
     assert f"AG News titles from {tmp_path}/train.csv" in render(report)
 

@@ -36,7 +36,8 @@ def test_several_runs_are_compared(runs: list[Path], tmp_path: Path, capsys: Cap
     assert (done.code, done.said) == (0, []), done.err
     assert [run["name"] for run in done.report["runs"]] == ["a/run", "b/run"]
     assert done.report["comparable"] is True
-    assert done.report["runs"][0]["baseline_accuracy"] == 0.8001
+    assert done.report["runs"][0]["baseline_accuracy"] == 0.8002
+    assert done.report["runs"][0]["trained"] == "2025-11-24T20:16:01Z"
     html = out.read_text()
     assert "a/run" in html
     assert "b/run" in html

@@ -16,12 +16,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import f1_score
 
 from model.classifier import Classifier
+from model.runs.accuracy import accuracy_of
+from model.runs.model_file import read_model
+from model.runs.training_texts import TrainingTexts, read_training_texts
+from model.scoring import run as scoring
 from model.scoring.part_writer import PartWriter
 from pipeline.text.alphabet import get_profile
 from tests.commands import call_here, environment, files_in, python
-from tests.datasets import LABELS, make_csv, make_run, shared_run, shrink_ngram, titles, write_csv
+from tests.datasets import LABELS, make_csv, make_run, shared_dataset, shared_run, shrink_ngram, titles, write_csv
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -45,7 +50,82 @@ def test_the_report_has_what_the_contract_names(csv: Path, tmp_path: Path, capsy
     assert report["outputs"] == [str(out), str(tmp_path / "scores.quarantine.parquet")]
     done = call_here(capsys, "score", *tokens, "--overwrite", "--label", "label", "--min-confidence", "0.5")
     assert re.search(r"^rows in +61$", done.out, re.MULTILINE)
-    assert re.search(r"^accuracy +\d+\.\d\d%$", done.out, re.MULTILINE)
+    assert re.search(r"^accuracy +\d+\.\d\d% \(\d+\.\d to \d+\.\d, 60 rows\)$", done.out, re.MULTILINE)
+
+
+def test_rows_that_training_had_are_counted_and_left_out(tmp_path: Path, capsys: Capsys) -> None:
+    rows = [("tools" if row % 3 == 0 else label, title) for row, (label, title) in enumerate(titles(600))]
+    csv, again = (write_csv(tmp_path / name, rows) for name in ("in.csv", "again.csv"))  # Texts of the shared dataset.
+    trained = {
+        text
+        for path in shared_dataset().glob("train-*.rows.parquet")
+        for text in pq.read_table(path)["text"].to_pylist()
+    }
+    flags: list[object] = ["--run", shared_run(), "--text", "title"]
+    done = call_here(capsys, "score", csv, *flags, "--label", "label", "--out", tmp_path / "s.parquet", "--json")
+    report = done.report
+    assert (report["accuracy_rows"], report["rows_told"], report["rows_seen"]) == (600, 600, len(trained))
+    predicted = pq.read_table(tmp_path / "s.parquet")["prediction"].to_pylist()
+    is_right = [label == answer for (label, title), answer in zip(rows, predicted, strict=True) if title not in trained]
+    unseen = accuracy_of(sum(is_right), len(is_right))
+    assert report["accuracy_unseen"] == unseen.share != report["accuracy"]
+    assert report["accuracy_unseen_interval"] == [unseen.low, unseen.high]
+    assert report["macro_f1"] == pytest.approx(f1_score([label for label, _ in rows], predicted, average="macro"))
+    kept = call_here(
+        capsys,
+        "score",
+        csv,
+        *flags,
+        "--label",
+        "label",
+        "--out",
+        tmp_path / "k.parquet",
+        "--min-confidence",
+        0.99,
+        "--json",
+    ).report
+    confident = pq.read_table(tmp_path / "k.parquet")["confidence"].to_numpy() >= np.float32(0.99)
+    unseen_kept = [
+        right
+        for right, one in zip(is_right, confident[[title not in trained for _, title in rows]], strict=True)
+        if one
+    ]
+    assert kept["accuracy_kept_unseen"] == pytest.approx(np.mean(unseen_kept))
+    assert 0 < kept["accuracy_kept_unseen_rows"] == len(unseen_kept) < unseen.rows
+    both = [csv, again, *flags, "--out", tmp_path / "both"]
+    done = call_here(capsys, "score", *both, "--label", "label")
+    assert re.search(rf"^  rows also in training +{2 * len(trained)}$", done.out, re.MULTILINE)
+    without = rf"^  without those in training +{unseen.share:.2%} \(.*, {2 * unseen.rows} rows\)$"
+    assert re.search(without, done.out, re.MULTILINE)
+    assert "in training" not in call_here(capsys, "score", *both, "--overwrite").out
+    fresh = make_csv(tmp_path / "fresh.csv", 60, seed=9)
+    done = call_here(capsys, "score", fresh, *flags, "--label", "label", "--out", tmp_path / "f.parquet")
+    assert "in training" not in done.out
+    assert re.search(r"^macro-F1 +[01]\.\d{4}$", done.out, re.MULTILINE)
+
+
+def test_of_too_many_training_texts_a_share_is_told(
+    tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = read_training_texts(shared_run(), read_model(shared_run()))
+    monkeypatch.setattr(scoring, "read_training_texts", lambda *_: TrainingTexts(texts.hashes[:300], 300))
+    csv = make_csv(tmp_path / "in.csv", 600)
+    flags: list[object] = ["--run", shared_run(), "--out", tmp_path / "s.parquet", "--text", "title"]
+    report = call_here(capsys, "score", csv, *flags, "--label", "label", "--json").report
+    assert report["rows_seen"] == 300 < report["rows_told"] == 300 + report["accuracy_unseen_rows"] < 600
+    done = call_here(capsys, "score", csv, *flags, "--label", "label", "--overwrite")
+    said = rf"^  rows also in training +about {300 / report['rows_told']:.0%}, judged by {report['rows_told']} rows$"
+    assert re.search(said, done.out, re.MULTILINE)
+
+
+def test_the_training_texts_are_needed_with_a_label_alone(csv: Path, tmp_path: Path, capsys: Capsys) -> None:
+    run = Path(shutil.copytree(shared_run(), tmp_path / "run"))
+    (run / "training_texts.npy").unlink()
+    flags: list[object] = ["--run", run, "--out", tmp_path / "s.parquet", "--text", "title"]
+    done = call_here(capsys, "score", csv, *flags, "--label", "label")
+    assert done.code == 65
+    assert "training_texts.npy: the hashes of the training texts are missing" in done.error
+    assert call_here(capsys, "score", csv, *flags).code == 0
 
 
 def test_names_of_classes_go_from_the_dataset_through_the_model_to_the_scores(
@@ -245,7 +325,7 @@ def test_standard_output_has_the_scores_and_nothing_else(
     done = call_here(capsys, "score", *tokens, "--out", "-")
     assert done.code == 0
     assert done.out == (tmp_path / "scores.csv").read_text()
-    assert "rows quarantined  1" in done.err
+    assert re.search(r"^rows quarantined +1$", done.err, re.MULTILINE)
     assert re.search(r"^files +in\.quarantine\.parquet$", done.err, re.MULTILINE)
     assert (tmp_path / "in.quarantine.parquet").read_bytes() == (tmp_path / "expected").read_bytes()
     monkeypatch.setenv("CHARMILL_OUT", "-")

@@ -20,7 +20,14 @@ from tests.datasets import LABELS, make_dataset, shared_dataset, shrink_ngram, t
 
 Capsys = pytest.CaptureFixture[str]
 QUICK = ["--epochs", 2, "--batch-size", 64, "--threads", 1, "--baseline", "none"]
-RUN_FILES = {"model.json", "model.safetensors", "evaluation.json", "metrics.jsonl", "config.toml", "report.html"}
+RUN_FILES = {
+    "model.json",
+    "model.safetensors",
+    "training_texts.npy",
+    "evaluation.json",
+    "metrics.jsonl",
+    "config.toml",
+} | {"report.html"}
 
 
 @pytest.fixture(autouse=True)
@@ -56,14 +63,20 @@ def test_what_was_measured_is_in_the_report_the_table_and_the_run(tmp_path: Path
     written = json.loads((out / "evaluation.json").read_bytes())
     model = json.loads((out / "model.json").read_bytes())
     assert report["temperature"] == written["temperature"] == model["temperature"] != 1
-    assert report["baseline_accuracy"] == written["baseline"]["accuracy"] > 0.95
+    assert report["baseline_accuracy"] == written["baseline"]["accuracy"]["share"] > 0.95
+    assert report["valid_accuracy_interval"] == [written["accuracy"]["low"], written["accuracy"]["high"]]
+    assert report["valid_accuracy_rows"] == report["rows_valid"] == 112
+    assert report["valid_macro_f1"] == written["macro_f1"] > 0.9
     assert report["calibration_error"] == written["calibrated"]["ece"]
-    assert report["valid_accuracy_unseen"] == written["seen"]["accuracy_without"]
+    assert report["valid_accuracy_unseen"] == written["seen"]["accuracy_without"]["share"]
     assert report["targets"] == written["targets"]
     assert report["valid_rows_seen"]["text"] == 0
     assert [layer["name"] for layer in written["layers"]] == ["bag", "linear"]
     table = call_here(capsys, "train", *tokens, "none", "--overwrite").out
     assert "baseline" not in table
+    assert re.search(r"^accuracy on held-out rows +\d+\.\d\d% \(\d\d\.\d to \d+\.\d, 112 rows\)$", table, re.MULTILINE)
+    assert "last batch" not in table
+    assert "batch_accuracy" not in done.err
     assert re.search(r"^temperature +\d\.\d{3}$", table, re.MULTILINE)
     assert "for 95% accuracy" in table
 
@@ -88,7 +101,7 @@ def test_classes_without_rows_are_named(tmp_path: Path, capsys: Capsys) -> None:
     done = call_here(capsys, "train", dataset, "--out", tmp_path / "run", *QUICK)
     assert done.code == 0, done.err
     assert re.search(
-        r"classes without a (held-out|training) row  classes 'rare' \(1 (to train from|held out)\)", done.err
+        r"warning: classes without a (held-out|training) row: 'rare' \(1 (to train from|held out)\)", done.err
     )
 
 
@@ -113,12 +126,12 @@ def test_a_threshold_gives_what_it_says_when_scored(tmp_path: Path, capsys: Caps
     threshold = repr(reached["min_confidence"])
     done = call_here(capsys, "score", csv, *flags, "--min-confidence", threshold)
     assert done.code == 0, done.err
-    assert f"without those abstained  {reached['accuracy']:.2%}" in done.out
+    assert f"without those abstained  {reached['accuracy']['share']:.2%} (" in done.out
     kept = pl.read_parquet(scores).filter(~pl.col("abstained"))
     assert len(kept) / len(held_out) == reached["coverage"]
     is_right = kept["prediction"].cast(pl.String) == kept["label"]
-    assert is_right.mean() == pytest.approx(reached["accuracy"])
-    assert reached["accuracy"] >= 0.95
+    assert is_right.mean() == pytest.approx(reached["accuracy"]["share"])
+    assert reached["accuracy"]["share"] >= 0.95
 
 
 def test_logs_for_machines_are_json_with_numbers(tmp_path: Path, capsys: Capsys) -> None:
@@ -131,7 +144,7 @@ def test_logs_for_machines_are_json_with_numbers(tmp_path: Path, capsys: Capsys)
     assert total["parameters"] == sum(layer["parameters"] for layer in layers) > 0
     assert ("linear", "Offset", "3") in {(layer["name"], layer["kind"], layer["shape"]) for layer in layers}
     assert all(list(line)[:3] == ["timestamp", "level", "event"] for line in lines)
-    assert isinstance(lines[-1]["valid_accuracy"], float)
+    assert lines[-1]["interval"][0] < lines[-1]["valid_accuracy"] <= lines[-1]["interval"][1]
     assert isinstance(lines[0]["rows"], int)
 
 
@@ -202,8 +215,8 @@ def test_data_that_cannot_be_learnt_from_is_refused(tmp_path: Path, capsys: Caps
     csv = write_csv(tmp_path / "in.csv", [("same", f"title {row}") for row in range(50)])
     assert call_here(capsys, "encode", csv, "--out", tmp_path / "one", "--text", "title").code == 0
     done = call_here(capsys, "train", tmp_path / "one", "--out", tmp_path / "run", *QUICK)
-    assert done.code != 0
-    assert "all rows are of class 'same'" in done.error
+    assert done.code == 65
+    assert re.search("all rows are of class 'same', expected two classes or more; .*--label", done.error)
     dataset = make_dataset(tmp_path, 50, valid_fraction=0.0)
     done = call_here(capsys, "train", dataset, "--out", tmp_path / "run", *QUICK)
     assert done.code == 65

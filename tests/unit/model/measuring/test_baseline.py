@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.measuring.baseline import BaselineOutcome, Limits, fit_baseline, make_baseline, measure_baseline, spaced_rows
+from model.runs.accuracy import accuracy_of
 from pipeline.dataset.manifest import VALID, read_manifest
 from tests.building import build
 from tests.datasets import shared_dataset, write_csv
@@ -43,13 +44,14 @@ def test_it_is_measured_on_the_rows_asked_for_and_is_the_same_each_time() -> Non
     first, second = measured(dataset), measured(dataset)
     assert first.baseline is not None
     assert second.baseline is not None
-    assert first.baseline.accuracy == second.baseline.accuracy > 0.95  # The titles are separable by their words.
+    assert first.baseline.accuracy == second.baseline.accuracy
+    assert first.baseline.accuracy.share > 0.95  # The titles are separable by their words.
     manifest = read_manifest(dataset)
     assert first.baseline.rows_train == manifest.num_rows("train")
     assert first.remark == ""
     one = measure_baseline(dataset, manifest, np.array([3]))
     assert one.baseline is not None
-    assert one.baseline.accuracy in {0.0, 1.0}
+    assert one.baseline.accuracy in [accuracy_of(right, 1) for right in (0, 1)]
 
 
 @pytest.mark.parametrize("limits", [Limits(rows=100), Limits(row_classes=300), Limits(text_bytes=3500)], ids=str)
@@ -57,7 +59,7 @@ def test_its_limits_are_kept_and_said(limits: Limits) -> None:
     outcome = measured(shared_dataset(), limits)
     assert outcome.baseline is not None
     assert 50 < outcome.baseline.rows_train <= 100
-    assert outcome.baseline.accuracy > 0.8
+    assert outcome.baseline.accuracy.share > 0.8
     assert f"learned from {outcome.baseline.rows_train} of" in outcome.remark
 
 

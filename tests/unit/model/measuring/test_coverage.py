@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.measuring.coverage import MAX_POINTS, coverage_curve, find_targets, least_rows
+from model.runs.accuracy import accuracy_of
 from model.runs.evaluation import Coverage
 
 
@@ -32,8 +33,9 @@ def test_the_curve_says_what_is_left(num_rows: int, num_values: int) -> None:
     for before, after in pairwise(curve):
         assert before.coverage > after.coverage
         assert before.min_confidence < after.min_confidence
+    assert curve[0].accuracy.rows == num_rows
     for point in curve:
-        assert (point.coverage, point.accuracy) == pytest.approx(recomputed(point, confidences_N, is_right_N))
+        assert (point.coverage, point.accuracy.share) == pytest.approx(recomputed(point, confidences_N, is_right_N))
 
 
 @pytest.mark.parametrize(("num_rows", "num_values"), [(60, 60), (800, 20), (4000, 100_000)])
@@ -53,7 +55,7 @@ def test_the_lowest_threshold_is_found(num_rows: int, num_values: int, accuracy:
     assert target.reached is not None
     share, right = recomputed(target.reached, confidences_N, is_right_N)
     assert right >= accuracy
-    assert (share, right) == pytest.approx((target.reached.coverage, target.reached.accuracy))
+    assert (share, right) == pytest.approx((target.reached.coverage, target.reached.accuracy.share))
     assert share == pytest.approx((confidences_N >= min(enough)).mean(), abs=2 / num_rows)
 
 
@@ -78,7 +80,7 @@ def test_a_handful_of_rows_does_not_count() -> None:
 def test_no_threshold_where_all_rows_are_good_enough_or_none_can_be_told_apart() -> None:
     equal = np.full(400, 0.5, np.float32)
     (all_right,) = find_targets([0.99], equal, np.ones(400, np.bool_), temperature=1.0)
-    assert all_right.reached == Coverage(min_confidence=0.0, coverage=1.0, accuracy=1.0)
+    assert all_right.reached == Coverage(min_confidence=0.0, coverage=1.0, accuracy=accuracy_of(400, 400))
     (half_right,) = find_targets([0.99], equal, np.arange(400) % 2 == 0, temperature=1.0)
     assert half_right.reached is None
     for distance, reached in ((0.0, False), (1.5e-6, False), (4e-6, True)):

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, f1_score
 
 from model.measuring.calibration import confidences
 from model.measuring.held_out import MAX_LOGITS, HeldOut, choose_rows, make_evaluation
+from model.runs.accuracy import accuracy_of
 from model.runs.evaluation import RunEvaluation
 from pipeline.dataset.manifest import VALID, Manifest, read_manifest
 from pipeline.dataset.shards import open_labels
@@ -48,7 +49,9 @@ def test_all_figures_belong_to_the_same_rows(dataset: Path) -> None:
     assert got.rows_valid == num_rows == sum(got.lengths_valid)
     assert got.rows_train == sum(got.lengths_train)
     assert got.confusion == confusion_matrix(held_out.label_ids, held_out.logits.argmax(1)).tolist()
-    assert got.accuracy == is_right.mean()
+    assert got.accuracy == accuracy_of(int(is_right.sum()), num_rows)
+    assert got.macro_f1 == pytest.approx(f1_score(held_out.label_ids, held_out.logits.argmax(1), average="macro"))
+    assert (got.dataset, sum(source.rows for source in got.sources)) == (str(dataset), got.rows_train + num_rows)
     assert got.loss < got.loss_uncalibrated
     assert sum(one.rows for one in got.calibrated.bins) == num_rows
     assert sum(count for _, count in got.characters) == sum(
@@ -82,7 +85,7 @@ def test_without_a_mistake_there_is_nothing_to_divide_by(dataset: Path) -> None:
     manifest, held_out = made_up(dataset)
     held_out.logits[np.arange(len(held_out.rows)), held_out.label_ids] += 50
     got = measured(dataset, manifest, held_out)
-    assert (got.accuracy, got.mistakes) == (1, [])
+    assert (got.accuracy.share, got.macro_f1, got.mistakes) == (1, 1, [])
     assert got.loss == pytest.approx(0)
     assert got.targets[0].reached is not None
     assert got.targets[0].reached.min_confidence == 0
@@ -96,5 +99,5 @@ def test_accuracy_with_and_without_the_rows_that_training_had(dataset: Path) -> 
         seen = SeenRows(by_codes=by_codes, by_text=by_codes & (np.arange(len(is_right)) % 2 == 0))
         got = make_evaluation(dataset, manifest, held_out, seen, baseline=None, layers=[]).seen
         assert (got.rows, got.rows_as_codes) == (seen.by_text.sum(), by_codes.sum())
-        assert got.accuracy == (is_right[by_codes].mean() if by_codes.any() else None)
-        assert got.accuracy_without == (is_right[~by_codes].mean() if not by_codes.all() else None)
+        for accuracy, chosen in ((got.accuracy, by_codes), (got.accuracy_without, ~by_codes)):
+            assert accuracy == (accuracy_of(int(is_right[chosen].sum()), int(chosen.sum())) if chosen.any() else None)

@@ -48,6 +48,6 @@ def test_all_is_of_the_held_out_rows_and_remarks_are_passed_on() -> None:
     assert plain.confusion == confusion_matrix(label_ids_N, predicted_N).tolist()
     assert plain.baseline is None
     assert beside.baseline is not None
-    assert beside.baseline.accuracy > 0.9 > plain.accuracy
+    assert beside.baseline.accuracy.share > 0.9 > plain.accuracy.share
     assert [(layer.name, layer.parameters) for layer in plain.layers] == [("table", 3 * 256)]
     assert notes == []

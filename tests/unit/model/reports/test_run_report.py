@@ -10,6 +10,8 @@ from model.reports.confusion import class_figures
 from model.reports.run_report import render_report
 from model.reports.svg import NUM_STYLES
 from model.reports.words import percent, shorten
+from model.runs.accuracy import accuracy_of
+from model.runs.evaluation import SourceRows
 from tests.records import EVIL, NASTY, make_evaluation, make_labels, make_record
 from tests.unit.model.reports.pages import Page, require_harmless
 
@@ -32,12 +34,15 @@ def test_it_is_whole_opens_offline_and_the_data_cannot_write_to_it(num_epochs: i
 def test_every_figure_of_the_run_is_on_the_page() -> None:
     record = make_record(5, 9)
     evaluation = record.evaluation
-    assert evaluation is not None
     page = Page(render_report(record))
-    accuracy = percent(evaluation.accuracy)
     for shown in (
-        accuracy,
-        "80.01 %",
+        percent(evaluation.accuracy.share),
+        f"of {evaluation.accuracy.rows:,} held-out rows are classified correctly; 95 % interval {evaluation.accuracy.interval} %",
+        "0.8642",
+        "80.02 %",
+        "78.9 to 81.1 %",
+        "Trained 2025-11-24 20:16 UTC on 46,982 rows of data/titles",
+        "titles.csv (1,002 rows)",
         "a plain baseline",
         f"{evaluation.rows_valid:,}",
         "46,982",
@@ -45,7 +50,7 @@ def test_every_figure_of_the_run_is_on_the_page() -> None:
         "8.76 %",
         "1.3456",
         "--min-confidence 0.4356",
-        "56.44 % of the rows are kept, and 95.01 % of those are right",
+        "56.44 % of the rows are kept, and of those 95.00 % (94.1 to 95.8, 2,500 rows) are right",
         "No threshold reaches 99 %",
         f"training {record.history[-1]['train_loss']:.4f}, held out {record.history[-1]['valid_loss']:.4f}",
         "All 64 codes are taken by 321 training rows",
@@ -55,8 +60,8 @@ def test_every_figure_of_the_run_is_on_the_page() -> None:
         "record 1,003",
     ):
         assert shown in page.text, shown
-    assert ["whose codes training had", "99", "97.53 %"] in page.rows
-    assert ["without those", f"{evaluation.rows_valid - 99:,}", "83.97 %"] in page.rows
+    assert ["whose codes training had", "99", "97.98 %", "92.9 to 99.4"] in page.rows
+    assert ["without those", "5,000", "80.00 %", "78.9 to 81.1"] in page.rows
     assert ["conv_1", "Conv1d", "32 x 64", "4,512"] in page.rows
     assert ["shuffle", "false"] in page.rows
     assert ["class 7", "]]><!--", "18", "1.4 %"] in page.rows
@@ -71,7 +76,6 @@ def test_every_figure_of_the_run_is_on_the_page() -> None:
 def test_classes_that_are_never_recognised_are_marked() -> None:
     record = make_record(2, 4)
     evaluation = record.evaluation
-    assert evaluation is not None
     confusion = [[5, 1, 0, 0], [3, 0, 0, 0], [2, 0, 0, 0], [0, 0, 0, 0]]
     page = Page(render_report(replace(record, evaluation=structs.replace(evaluation, confusion=confusion))))
     assert "2 of 4 classes are never recognised: none of their rows is classified correctly." in page.text
@@ -84,13 +88,14 @@ def test_classes_that_are_never_recognised_are_marked() -> None:
 def test_targets_that_need_no_threshold_and_a_run_without_a_mistake_are_said() -> None:
     record = make_record()
     evaluation = record.evaluation
-    assert evaluation is not None
     reached = evaluation.targets[0].reached
     assert reached is not None
-    target = structs.replace(evaluation.targets[0], reached=structs.replace(reached, coverage=1.0, accuracy=0.97))
+    target = structs.replace(
+        evaluation.targets[0], reached=structs.replace(reached, coverage=1.0, accuracy=accuracy_of(97, 100))
+    )
     evaluation = structs.replace(evaluation, targets=[target], mistakes=[], baseline=None, characters=[("a", 0)])
     text = Page(render_report(replace(record, evaluation=evaluation))).text
-    assert "95 % is reached without a threshold: 97.00 % of all rows are right" in text
+    assert "95 % is reached without a threshold: of all rows, 97.00 % (91.5 to 99.0, 100 rows) are right" in text
     assert "--min-confidence" not in text
     assert "every held-out row is classified correctly" in text
     assert "none was asked for" in text
@@ -99,22 +104,36 @@ def test_targets_that_need_no_threshold_and_a_run_without_a_mistake_are_said() -
 @pytest.mark.parametrize(("best_by", "epoch"), [("loss", 2), ("accuracy", 3), ("", 5)])
 def test_a_run_that_kept_its_best_epoch_says_which(best_by: str, epoch: int) -> None:
     losses, accuracies = (0.9, 0.5, 0.6, 0.5, 0.8), (0.1, 0.7, 0.8, 0.8, 0.2)
-    record = make_record(5, evaluation=None, config={"best_by": best_by} if best_by else {})
+    record = make_record(5, config={"best_by": best_by} if best_by else {})
     lines = zip(record.history, losses, accuracies, strict=True)
     history = [line | {"valid_loss": loss, "valid_accuracy": accuracy} for line, loss, accuracy in lines]
     record = replace(record, history=history)
     text = Page(render_report(record)).text
     assert record.weights_epoch == epoch - 1
-    assert record.accuracy == accuracies[epoch - 1]
     assert (f"the weights are those of epoch {epoch}, the best one by held-out {best_by}" in text) == bool(best_by)
 
 
-def test_a_run_of_an_earlier_charmill_shows_what_it_has() -> None:
-    record = make_record(4, evaluation=None)
-    page = Page(render_report(record))
-    assert percent(record.history[-1]["valid_accuracy"]) in page.text
-    assert "There is no evaluation.json in this run" in page.text
-    assert "Configuration" in page.text
+def test_few_held_out_rows_are_said_aloud() -> None:
+    record = make_record(2, 2)
+    assert "The accuracy says little" not in Page(render_report(record)).text
+    few = structs.replace(record.evaluation, confusion=[[30, 3], [7, 9]], accuracy=accuracy_of(39, 49))
+    assert (
+        "The accuracy says little: 49 held-out rows are few"
+        in Page(render_report(replace(record, evaluation=few))).text
+    )
+
+
+def test_what_the_article_prints_is_there_for_its_recipe_alone() -> None:
+    said = "the accuracy on the last batch of training rows instead, which here is 100.00 %"
+    assert said in Page(render_report(make_record())).text
+    assert "last batch" not in Page(render_report(make_record(config={"recipe": "default"}))).text
+
+
+def test_many_sources_are_counted() -> None:
+    record = make_record()
+    sources = [SourceRows(name=f"{name}.csv", rows=7) for name in range(1000)]
+    record = replace(record, evaluation=structs.replace(record.evaluation, sources=sources))
+    assert "4.csv (7 rows), 995 more (6,965 rows)" in Page(render_report(record)).text
 
 
 def test_a_loss_that_is_no_number_is_a_gap() -> None:

@@ -15,7 +15,8 @@ MADE = make_evaluation(make_labels(4))
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
-    assert read_evaluation(tmp_path) is None
+    with pytest.raises(InputError, match="is missing; copy"):
+        read_evaluation(tmp_path)
     (tmp_path / "evaluation.json").write_bytes(MADE.to_bytes())
     assert read_evaluation(tmp_path) == MADE
 
@@ -33,7 +34,9 @@ def _read_changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> N
         (lambda content: content.update(loss=float("nan")), "malformed"),
         (lambda content: content.update(loss=10**400), "out of range, at 'loss'"),
         (lambda content: content.update(loss="beyond all floats"), "out of range, at 'loss'"),
-        (lambda content: content.update(accuracy=1.2), "<= 1.0, at 'accuracy'"),
+        (lambda content: content["accuracy"].update(high=1.2), "<= 1.0, at 'accuracy.high'"),
+        (lambda content: content["accuracy"].update(low=0.999), "an interval around"),
+        (lambda content: content["seen"]["accuracy"].update(rows=0), ">= 1, at 'seen.accuracy.rows'"),
         (lambda content: content.update(temperature=0), "> 0.0, at 'temperature'"),
         (lambda content: content.update(more=1), "unknown field 'more'"),
         (lambda content: content["seen"].update(more=1), "unknown field 'more', at 'seen'"),
@@ -57,5 +60,5 @@ def test_values_that_make_no_sense_are_refused_by_name(
 
 
 def test_another_format_version_is_refused_with_both(tmp_path: Path) -> None:
-    with pytest.raises(MismatchError, match="format_version is 2, expected 1"):
-        _read_changed(tmp_path, lambda content: content.update(format_version=2))
+    with pytest.raises(MismatchError, match="format_version is 1, expected 2"):
+        _read_changed(tmp_path, lambda content: content.update(format_version=1))

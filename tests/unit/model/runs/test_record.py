@@ -18,8 +18,6 @@ def run(tmp_path: Path) -> Path:
 
 def test_what_is_read_is_what_was_written(run: Path) -> None:
     assert read_run(run) == make_record()
-    (run / "evaluation.json").unlink()
-    assert read_run(run) == make_record(evaluation=None)
 
 
 def test_a_loss_may_be_no_number_in_the_history(run: Path) -> None:
@@ -38,7 +36,7 @@ def test_an_evaluation_of_another_model_is_refused(run: Path) -> None:
         read_run(run)
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "config.toml"])
+@pytest.mark.parametrize("name", ["metrics.jsonl", "config.toml", "evaluation.json"])
 def test_missing_and_damaged_files_are_refused_by_name(run: Path, name: str) -> None:
     path = run / name
     for content in (b"\xff", b"{", b"3", b'{"epoch": 0}', b"" if name == "metrics.jsonl" else b"a = \n"):
@@ -48,6 +46,10 @@ def test_missing_and_damaged_files_are_refused_by_name(run: Path, name: str) -> 
     path.unlink()
     with pytest.raises(InputError, match=rf"{name}: .* missing"):
         read_run(run)
+
+
+def test_it_says_when_it_was_trained_whatever_the_clock_says_now(run: Path) -> None:
+    assert read_run(run).trained == "2025-11-24 20:16 UTC"
 
 
 def test_no_run_is_a_usage_error(tmp_path: Path) -> None:

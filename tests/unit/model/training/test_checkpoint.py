@@ -115,7 +115,7 @@ def test_a_flipped_bit_anywhere_is_noticed(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, {}, {"charmill": "[]"}, {"charmill": "{"}, {"charmill": '{"format_version": 2}'}]
+    "metadata", [None, {}, {"charmill": "[]"}, {"charmill": "{"}, {"charmill": '{"format_version": 3}'}]
 )
 def test_a_safetensors_file_that_is_no_checkpoint_is_refused(path: Path, metadata: dict[str, str] | None) -> None:
     path.write_bytes(save({"network.weight": torch.zeros(2)}, metadata))
@@ -125,8 +125,8 @@ def test_a_safetensors_file_that_is_no_checkpoint_is_refused(path: Path, metadat
 
 
 def test_another_format_version_is_refused_with_both(path: Path) -> None:
-    path.write_bytes(save({"a": torch.zeros(1)}, {"charmill": json.dumps({"format_version": 1, "progress": {}})}))
-    with pytest.raises(MismatchError, match="format_version is 1, expected 2"):
+    path.write_bytes(save({"a": torch.zeros(1)}, {"charmill": json.dumps({"format_version": 2, "progress": {}})}))
+    with pytest.raises(MismatchError, match="format_version is 2, expected 3"):
         read_progress(path)
 
 
