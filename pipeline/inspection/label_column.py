@@ -6,6 +6,7 @@ from contextlib import closing
 import polars as pl
 
 from pipeline.errors import InputError
+from pipeline.inspection.class_check import FEW_HELD_OUT
 from pipeline.records.row_reader import RowReader
 
 MIN_ROWS = 100
@@ -14,7 +15,6 @@ MAX_SHARE = 0.5
 """Of the rows, as many different labels at most: beyond, most classes have one row, as names and numbers of rows do."""
 FEW_ROWS = 10
 """Fewer rows a class than this are worth a warning."""
-MIN_HELD_OUT = 50
 
 Columns = Callable[[], Mapping[str, pl.Series]]
 """Gives the first values of all columns, by name."""
@@ -52,10 +52,10 @@ def check_label_column(column: str, num_labels: int, num_rows: int, columns: Col
 
 def check_held_out(num_train: int, num_valid: int, valid_fraction: float) -> str:
     """A warning where too few rows are held out, or nothing; also where none was to be."""
-    if not valid_fraction or num_valid >= MIN_HELD_OUT:
+    if not valid_fraction or num_valid >= FEW_HELD_OUT:
         return ""
     rows = f"only {num_valid:,} of {num_train + num_valid:,} rows are" if num_valid else "no rows are"
-    return f"{rows} held out, too few to measure a run on ({MIN_HELD_OUT} or more would do): encode more, or raise --valid-fraction"
+    return f"{rows} held out, too few to measure a run on ({FEW_HELD_OUT} or more would do): encode more, or raise --valid-fraction"
 
 
 def first_columns(reader: RowReader) -> Mapping[str, pl.Series]:
