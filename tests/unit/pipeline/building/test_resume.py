@@ -1,12 +1,13 @@
 """Resuming: what a killed build left is used where it is of the same build, and its inputs can be read again."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.building import journal
-from pipeline.building.builder import DatasetBuilder
+from pipeline.building.builder import BuildConfig, DatasetBuilder
 from pipeline.building.resume import fingerprint_of, start_build
 from pipeline.formats.opening import Formats
 from pipeline.storage.source import Source, find_sources
@@ -50,3 +51,33 @@ def test_the_fingerprint_covers_the_libraries_that_write(monkeypatch: pytest.Mon
     assert before == fingerprint_of({"a": 1}) != fingerprint_of({"a": 2})
     monkeypatch.setattr("pipeline.building.resume.version", lambda name: "0")
     assert fingerprint_of({"a": 1}) != before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(CONFIG, on_conflict="keep"),
+        replace(CONFIG, wanted=replace(CONFIG.wanted, label_names={"1": "one"})),
+        replace(CONFIG, wanted=replace(CONFIG.wanted, labels=("0", "1"))),
+    ],
+)
+def test_a_build_with_other_labels_starts_afresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: BuildConfig
+) -> None:
+    monkeypatch.setattr(journal, "PROGRESS_SECONDS", 0)
+    path = write_csv(tmp_path / "a.csv", ROWS, "label,text")
+    (tmp_path / "stage").mkdir()
+
+    def break_off(config: BuildConfig) -> int:
+        def interrupt(_: object) -> None:
+            raise KeyboardInterrupt
+
+        sources = find_sources([str(path)])
+        builder = start_build(config, Formats(), tmp_path / "stage", sources, None)
+        with pytest.raises(KeyboardInterrupt):
+            builder.read(sources[0], interrupt)
+        return builder.num_shards_reused
+
+    break_off(CONFIG)
+    assert break_off(CONFIG) > 0
+    assert break_off(changed) == 0
