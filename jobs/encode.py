@@ -183,19 +183,22 @@ def _conflicts(found: Mapping[str, Any]) -> dict[str, str]:
     such = f", such as {example if len(example) <= _SHOWN else f'{example[:_SHOWN]}...'!r}" if example else ""
     rows = {}
     if texts := found["texts"]:
-        rows["conflicts"] = f"{texts:,} texts are in the dataset with another label{such}"
+        rows["conflicts"] = f"{_count(texts, 'text is', 'texts are')} in the dataset with another label{such}"
         if found["on_conflict"] == "both":
             rows["conflicts"] += "; both labels stay, unless this is run again with --on-conflict replace"
         such = ""
     if quarantined := found["rows_quarantined"]:
-        rows["conflicts"] = (
-            f"{quarantined:,} rows, now in quarantine, have a text that is in the dataset with another label"
-        )
+        of = _count(quarantined, "row is in quarantine, its text", "rows are in quarantine, their texts")
+        rows["conflicts"] = f"{of} being in the dataset with another label"
     if texts := found["texts_in_files"]:
-        rows["conflicts in files"] = f"{texts:,} texts come with several labels{such}"
+        rows["conflicts in files"] = f"{_count(texts, 'text comes', 'texts come')} with several labels{such}"
     if relabelled := found["rows_relabelled"]:
-        rows["relabelled"] = f"{relabelled:,} rows, with the label that came last for their text"
+        rows["relabelled"] = f"{_count(relabelled, 'row', 'rows')}, with the label that came last for the text"
     return rows
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def main() -> None:

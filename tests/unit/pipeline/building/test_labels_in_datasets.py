@@ -295,3 +295,23 @@ def test_the_column_that_looks_like_a_label_is_named_where_there_are_too_many(
     csv = write_csv(tmp_path / "a.csv", rows, "id,kind,title")
     done = call_here(capsys, "encode", csv, "--out", tmp_path / "out", "--label", "id", *FLAGS)
     assert (done.code, "such as 'kind' (3 different" in done.error) == (65, True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "method", "words"),
+    [
+        (WRONG[:1], "both", "conflicts 1 text is in the dataset with another label, such as"),
+        (WRONG, "both", "conflicts 6 texts are in the dataset with another label, such as"),
+        (WRONG[:1], "keep", "conflicts 1 row is in quarantine, its text being in the dataset with another label"),
+        (WRONG, "replace", "relabelled 6 rows, with the label that came last for the text"),
+        ([("a", "x"), ("b", "x")], "both", "conflicts in files 1 text comes with several labels, such as 'x'"),
+        (ROWS[:3], "both", "rows repeated 3 with a text that came before"),
+    ],
+)
+def test_the_table_says_it_in_words(
+    dataset: Path, capsys: Capsys, rows: list[tuple[str, str]], method: str, words: str
+) -> None:
+    csv = write_csv(dataset.with_name("new.csv"), rows)
+    tokens = ["--append", "--new-labels", "--on-conflict", method, "--out", dataset, *FLAGS[:-1]]
+    said = " ".join(call_here(capsys, "encode", csv, *tokens).out.split())
+    assert words in said
