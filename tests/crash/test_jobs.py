@@ -98,7 +98,7 @@ def test_a_job_that_waits_for_a_pipe_can_be_interrupted(job: str, threads: int, 
     process.stdin.write(b"label,title\n1,otter\n")
     process.stdin.flush()
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".*.partial/*.parquet" if job == "score" else ".*.partial/dataset")):
+    while not list(tmp_path.glob(".*.partial/*" if job == "score" else ".*.partial/dataset")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     while _num_waiting(process.stdin):
@@ -119,7 +119,7 @@ def test_a_job_that_waits_for_a_pipe_can_be_interrupted(job: str, threads: int, 
 def test_an_interrupt_is_not_lost_where_nothing_can_be_raised(csv: Path, tmp_path: Path) -> None:
     swallowing = (
         "import time\nfrom model.scoring.scorer import Scorer\nclass Swallowing:\n    def __del__(self):\n        raise KeyboardInterrupt\n"
-        "Scorer.write = lambda *a: (Swallowing() and None, time.sleep(30))"
+        "Scorer.write = lambda *a, **k: (Swallowing() and None, time.sleep(30))"
     )
     out = tmp_path / "scores.parquet"
     done = call("score", csv, "--run", shared_run(), "--out", out, "--text", "title", prelude=swallowing)
