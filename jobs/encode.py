@@ -130,6 +130,7 @@ def run(config: EncodeConfig) -> dict[str, Any]:
             "texts": encoded.conflicts.texts,
             "texts_in_files": encoded.conflicts.texts_in_files,
             "rows_relabelled": encoded.conflicts.rows_relabelled,
+            "rows_settled": encoded.conflicts.rows_settled,
             "rows_quarantined": encoded.quarantined.get("conflicting_label", 0),
             "example": encoded.example,
         },
@@ -194,6 +195,8 @@ def _conflicts(found: Mapping[str, Any]) -> dict[str, str]:
         rows["conflicts in files"] = f"{_count(texts, 'text comes', 'texts come')} with several labels{such}"
     if relabelled := found["rows_relabelled"]:
         rows["relabelled"] = f"{_count(relabelled, 'row', 'rows')}, with the label that came last for the text"
+        if settled := found["rows_settled"]:
+            rows["relabelled"] += f"; of these {settled:,} for conflicts that the dataset had before"
     return rows
 
 

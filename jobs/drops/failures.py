@@ -31,7 +31,7 @@ def describe(failed: Sequence[Drop], outbox: Path) -> str:
         said.append(f"{others:,} for other reasons")
     return (
         f"{len(failed):,} drops stand failed: {'; '.join(said)}; {where_listed(outbox)}; they are tried again when the flags "
-        "or their files are mended, or with --retry-failed, and no longer count when those are taken away"
+        "or their files are mended, or with --retry-failed, and no longer count once their files leave the inbox"
     )
 
 
@@ -49,4 +49,7 @@ def next_step(drop: Drop) -> str:
     """What to do about a drop that failed."""
     if drop.exit_code != InputError.exit_code:
         return "the next run tries it again"
-    return "it is tried again when the flags or its file are mended, or with --retry-failed, and no longer counts when that is taken away"
+    return (
+        "it is tried again when the flags or its file are mended, or with --retry-failed, and no longer counts once "
+        "its file leaves the inbox"
+    )

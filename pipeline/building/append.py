@@ -28,6 +28,7 @@ from pipeline.dataset.manifest import (
 )
 from pipeline.dataset.shards import open_labels, verify_shards
 from pipeline.errors import InputError, MismatchError, TemporaryError, UsageError
+from pipeline.records.label_names import require_unambiguous
 from pipeline.records.quarantine import QuarantineWriter, count_rejects, read_rejects
 from pipeline.records.wanted import Wanted
 from pipeline.storage.durable import sync_folder, write_durably
@@ -86,26 +87,29 @@ class Base:
         """What is wanted, with the dataset's names of labels, and its labels as those that are known.
 
         Args:
-            wanted: What was asked for; its names have to be the dataset's.
+            wanted: What was asked for; the names that it has must be the dataset's, and those that it lacks are the dataset's.
             new_labels: There may be labels that the dataset has not, and names for them.
 
         Raises:
             MismatchError: A label has another name in the dataset, or none.
+            UsageError: A new name is ambiguous beside the dataset's.
         """
-        has, asked = self.manifest.label_names, wanted.label_names or self.manifest.label_names
+        has = self.manifest.label_names
+        asked = require_unambiguous([*{**has, **wanted.label_names}.items()])
         known = {*self.manifest.labels, *has}
-        for label in {**has, **asked}:
-            is_new = new_labels and not known & {label, asked.get(label)}
-            if asked.get(label) != has.get(label) and not is_new:
-                said = [
-                    f"{label}={names[label]}" if label in names else f"no name for {label!r}" for names in (has, asked)
-                ]
+        for label in asked:
+            is_new = new_labels and not known & {label, asked[label]}
+            if asked[label] != has.get(label) and not is_new:
+                said = f"{label}={has[label]}" if label in has else f"no name for {label!r}"
+                todo = (
+                    "encode all files again" if label in known or new_labels else "add --new-labels to name new labels"
+                )
                 raise MismatchError(
-                    f"{self.folder}: --label-names: the dataset has {said[0]}, expected the same, got {said[1]}; leave --label-names out, "
-                    f"{'encode all files again' if label in known or new_labels else 'add --new-labels to name new labels'}",
+                    f"{self.folder}: --label-names: the dataset has {said}, expected the same, got {label}={asked[label]}; "
+                    f"leave that out, or {todo}",
                     path=self.folder,
                 )
-        return replace(wanted, label_names=dict(asked), labels=() if new_labels else tuple(self.manifest.labels))
+        return replace(wanted, label_names=asked, labels=() if new_labels else tuple(self.manifest.labels))
 
     @property
     def num_rows(self) -> int:

@@ -42,6 +42,7 @@ class Conflicts:
         texts_in_files: Of the new rows, those that have several labels among the new rows.
         rows_repeated: New rows whose text came before, in the dataset or among them.
         rows_relabelled: Rows, old and new, that were given the label that came last.
+        rows_settled: Those of them whose text is in no new row: conflicts that the dataset had before.
         example: One of the new rows with a conflict, with the dataset where there is one, by its number among them.
         changes: For each file of marks, what `replace` changes.
     """
@@ -50,6 +51,7 @@ class Conflicts:
     texts_in_files: int = 0
     rows_repeated: int = 0
     rows_relabelled: int = 0
+    rows_settled: int = 0
     example: int | None = None
     changes: list[Change | None] = field(default_factory=list)
 
@@ -96,10 +98,11 @@ def find_conflicts(old: Sequence[Path], new: Sequence[Path], *, replaces: bool) 
     num_passes = -(-num_rows // PASS_ROWS)
     for part in range(num_passes):
         rows, hashes, label_ids = _part(marks, starts, part, num_passes)
-        last_ids = _compare(rows, hashes, label_ids, num_old, found)
+        last_ids, is_new = _compare(rows, hashes, label_ids, num_old, found)
         if replaces:
             is_other = label_ids != last_ids
             changed.append(Change(rows[is_other], last_ids[is_other]))
+            found.rows_settled += int(np.count_nonzero(is_other & ~is_new))
     found.rows_relabelled = sum(len(change.rows) for change in changed)
     found.changes = list(_by_file(changed, starts)) if found.rows_relabelled else [None] * len(marks)
     return found
@@ -120,8 +123,13 @@ def _part(
 
 def _compare(
     rows: npt.NDArray[np.int64], hashes: Hashes, label_ids: LabelIds, first_new: int, found: Conflicts
-) -> LabelIds:
-    """Count the conflicts of some rows, numbered through all marks; returns the last label of each row's text, uint16 [N]."""
+) -> tuple[LabelIds, npt.NDArray[np.bool_]]:
+    """Count the conflicts of some rows, numbered through all marks.
+
+    Returns:
+        last_ids: uint16 [N], the last label of each row's text.
+        is_new: bool [N], whether a new row has the row's text.
+    """
     num_old = int(np.searchsorted(rows, first_new))
     table = np.zeros(1 << (len(hashes) * 3 // 2).bit_length(), np.uint64)
     slots = np.empty(len(hashes), np.uint64)
@@ -143,8 +151,9 @@ def _compare(
         is_conflict = (before != _ABSENT) & (before != label_ids[new])
         _name_example(rows[new][is_conflict], found, first_new, is_better=not found.texts)
         found.texts += len(np.unique(slots[new][is_conflict]))
-    last_ids: LabelIds = last[slots]
-    return last_ids
+    in_new = np.zeros(len(table), np.bool_)
+    in_new[slots[new]] = True
+    return last[slots], in_new[slots]
 
 
 def _name_example(rows: npt.NDArray[np.int64], found: Conflicts, first_new: int, *, is_better: bool) -> None:

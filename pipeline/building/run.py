@@ -212,9 +212,12 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
 
 
 def _nothing_to_add(options: EncodeOptions, plan: _Plan, meter: Meter, stale: Path) -> Encoded:
+    manifest = read_manifest(options.out)
     meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
+    if manifest.num_quarantined:
+        meter.note(f"to add records that are in {QUARANTINE}, put them, mended, into a file of their own")
     remove_stale_quarantine(stale)
-    return _describe(options, plan, read_manifest(options.out), options.out, None)
+    return _describe(options, plan, manifest, options.out, None)
 
 
 def _make_plan(options: EncodeOptions, sources: list[Source]) -> _Plan:
