@@ -1,8 +1,9 @@
 """Tells from a file's first bytes whether it is in UTF-8 or in Windows' cp1252. Byte order marks of other encodings are for `sniff` to see.
 
 The lines that are not plain ASCII decide. Nearly all of them must speak for the same encoding: one damaged character makes no cp1252 of a
-file in UTF-8. Any bytes can be read as cp1252, but in other alphabets and code pages that gives three accented letters in a row, or signs
-within words, as in `za¿ó³æ`.
+file in UTF-8. Any bytes can be read as cp1252, but what was written in another alphabet or code page then has three accented letters in a
+row, signs within words, as in `za¿ó³æ`, or letters where the languages of cp1252 have none, as in `pøes týden`. Icelandic has those as
+well, so it has to be named.
 """
 
 import codecs
@@ -12,9 +13,23 @@ from pipeline.formats.sniff import UTF8, HeadError
 
 CP1252 = "cp1252"
 _MIN_SHARE = 0.9
-_LETTER = rb"[A-Za-z\xc0-\xff]"
-_SIGN = rb"[\x82-\x84\x86-\x89\x8b\x93\x94\x98\x9b\xa1-\xa9\xab\xac\xae\xaf\xb1-\xb3\xb6\xb8\xb9\xbb-\xbf]"
-_NOT_WESTERN = re.compile(rb"[\xc0-\xff]{3}|[\x80-\xff]{5}|" + _LETTER + _SIGN + _LETTER)
+_LETTER = rb"[A-Za-z\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]"
+_SIGN = rb"[\x82-\x84\x86-\x89\x8b\x93\x94\x98\x9b\xa1-\xac\xae\xaf\xb1-\xb3\xb6\xb8-\xbf]"
+_NOT_WESTERN = re.compile(
+    b"|".join(
+        [
+            rb"[\xc0-\xff]{3}|[\x80-\xff]{5}",
+            _LETTER + _SIGN + _LETTER,
+            _LETTER + rb"[\xb9\xbf]",  # Polish; a superscript 1, or a question mark upside down.
+            _LETTER + rb"{3}\xb3",  # Polish; a unit of volume is shorter.
+            rb"[\xd0\xdd\xde\xf0\xfd\xfe]",  # Turkish, Czech and Romanian.
+            rb"[\xec\xf9][a-z]",  # Czech; Italian and French have these letters at the ends of words.
+            rb"\xf5(?!e)|\xd5(?!E)",  # Hungarian; Portuguese has them before e.
+            rb"[a-z][\x8a\x8c\x8e\x9f]|\x99[a-z]",  # Mac OS Roman and cp850; capitals, and a trademark.
+        ]
+    )
+)
+_DANISH, _SLASHED = re.compile(rb"[\xc5\xc6\xe5\xe6]"), re.compile(rb"[\xd8\xf8]")
 
 
 def detect_encoding(head: bytes, *, is_whole: bool) -> str:
@@ -32,10 +47,11 @@ def detect_encoding(head: bytes, *, is_whole: bool) -> str:
     lines = [line for line in head.splitlines(keepends=True) if not line.isascii()]
     others = [line for line in lines if not _is_utf8(line, is_whole=is_whole or line.endswith((b"\n", b"\r")))]
     num_utf8 = len(lines) - len(others)
-    num_cp1252 = sum(map(_is_cp1252, others))
+    has_slashed = bool(_DANISH.search(head))  # Else it is Czech.
+    num_cp1252 = sum(_is_cp1252(line, has_slashed=has_slashed) for line in others)
     if num_utf8 >= _MIN_SHARE * len(lines):
         return UTF8
-    if num_cp1252 >= _MIN_SHARE * len(lines):
+    if not num_utf8 and num_cp1252 >= _MIN_SHARE * len(lines):
         return CP1252
     if num_utf8:
         raise HeadError(
@@ -57,9 +73,9 @@ def _is_utf8(part: bytes, *, is_whole: bool) -> bool:
     return True
 
 
-def _is_cp1252(line: bytes) -> bool:
+def _is_cp1252(line: bytes, *, has_slashed: bool) -> bool:
     try:
         line.decode(CP1252)
     except UnicodeDecodeError:
         return False
-    return not _NOT_WESTERN.search(line)
+    return not _NOT_WESTERN.search(line) and (has_slashed or not _SLASHED.search(line))

@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from pipeline.errors import InputError, UsageError
 from pipeline.formats.detect_encoding import detect_encoding
-from pipeline.formats.sniff import SNIFF_BYTES, UTF8, HeadError, bom_encoding, describe_foreign
+from pipeline.formats.sniff import SNIFF_BYTES, UTF8, HeadError, bom_encoding, describe_foreign, describe_format
 from pipeline.storage.streams import ByteStream, PeekableStream
 
 AUTO = "auto"
+_ASCII = "\t\n\r" + "".join(map(chr, range(32, 127)))
 _ESCAPE = "charmill.escape"
 _ESCAPED = re.compile("([\udc00-\udcff]+)")
 _BOMS = {"utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
@@ -45,7 +46,8 @@ def open_text(stored: PeekableStream, encoding: str, path: str, *, expected: str
 
     Args:
         stored: The bytes as stored, after decompression.
-        encoding: Any Python text codec, or `AUTO` for what the first bytes say, and nothing else.
+        encoding: Any Python text codec, or `AUTO` for what the first bytes say, and nothing else. A byte order mark beats the name of
+            another codec that contains ASCII: files in several encodings may share an inbox.
         path: What messages call the source.
         expected: What they say should have been in it.
         delimiter: See `describe_foreign`.
@@ -54,14 +56,16 @@ def open_text(stored: PeekableStream, encoding: str, path: str, *, expected: str
         InputError: It is in another encoding, or not text, or it is not clear in which encoding it is.
     """
     head = stored.peek(SNIFF_BYTES)
-    codec = (bom_encoding(head) or UTF8) if encoding == AUTO else normalize_encoding(encoding)
-    if codec == UTF8:
-        foreign = describe_foreign(head, delimiter.encode())
-        if foreign:
-            what, todo = foreign
-            raise InputError(f"{path}: this is {what}, expected {expected} in UTF-8; {todo}", path=path)
-        if encoding == AUTO:
-            codec = _detect(head, path)
+    named = UTF8 if encoding == AUTO else normalize_encoding(encoding)
+    codec = named
+    if _contains_ascii(named):
+        if encoding == AUTO or named != UTF8:
+            codec = bom_encoding(head) or (UTF8 if head.startswith(codecs.BOM_UTF8) else named)
+        if codec == named:
+            _refuse_foreign(describe_foreign(head, delimiter.encode()), f"{expected} in {named.upper()}", path)
+            codec = _detect(head, path) if encoding == AUTO else named
+    else:
+        _refuse_foreign(describe_format(head), expected, path)
     if codec != UTF8:
         transcoder = Utf8Stream(stored, codec)
         stream = PeekableStream(transcoder)
@@ -69,6 +73,16 @@ def open_text(stored: PeekableStream, encoding: str, path: str, *, expected: str
         return Text(stream=stream, encoding=transcoder.encoding, bom_bytes=transcoder.bom_bytes, codec=codec)
     bom_bytes = stored.skip(len(codecs.BOM_UTF8)) if head.startswith(codecs.BOM_UTF8) else 0
     return Text(stream=stored, encoding=UTF8, bom_bytes=bom_bytes, codec=UTF8)
+
+
+def _contains_ascii(codec: str) -> bool:
+    """Whether text in ASCII has the same bytes in a codec."""
+    return _ASCII.encode(codec, "replace") == _ASCII.encode()
+
+
+def _refuse_foreign(foreign: tuple[str, str] | None, expected: str, path: str) -> None:
+    if foreign:
+        raise InputError(f"{path}: this is {foreign[0]}, expected {expected}; {foreign[1]}", path=path)
 
 
 def _detect(head: bytes, path: str) -> str:

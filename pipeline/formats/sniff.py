@@ -1,6 +1,8 @@
 """Foreign content: what is not text in UTF-8 is known by its first bytes, so that it is refused and never read as garbage."""
 
 import codecs
+import json
+import re
 
 SNIFF_BYTES = 1 << 16
 UTF8 = "utf-8"
@@ -22,7 +24,9 @@ _FORMATS = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it, or pack it with gzip or zstd"),
     (b"\x1f\x8b", "gzip data within compressed data", "unpack it once"),
     (b"\x28\xb5\x2f\xfd", "zstd data within compressed data", "unpack it once"),
+    (b"\x89PNG", "a picture", "name a CSV file"),
 )
+_HTML = re.compile(rb"\s*<(!doctype html|html)\b", re.IGNORECASE)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _MAX_CONTROL_SHARE = 0.1
 _MIN_ZERO_SHARE = 0.7  # Of every other byte: what UTF-16 makes of text that is mostly ASCII.
@@ -37,6 +41,32 @@ def bom_encoding(head: bytes) -> str:
     return next((encoding for bom, encoding in _BOMS if head.startswith(bom)), "")
 
 
+def describe_format(head: bytes) -> tuple[str, str] | None:
+    """Tell which other format the beginning of an input is of, whatever encoding was named.
+
+    Args:
+        head: The first bytes, `SNIFF_BYTES` of them or all there are.
+
+    Returns:
+        (what it is, what to do about it), or None.
+    """
+    for magic, what, todo in _FORMATS:
+        if head.startswith(magic):
+            return what, todo
+    if _HTML.match(head):
+        return "an HTML page", "download the file itself"
+    if head.startswith(b"{") and _is_json_object(head.partition(b"\n")[0]):
+        return "JSON Lines", "export it as CSV"
+    return None
+
+
+def _is_json_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def describe_foreign(head: bytes, delimiter: bytes = b",") -> tuple[str, str] | None:
     """Tell what the beginning of an input is, if it is not lines of text in UTF-8 or another encoding that contains ASCII.
 
@@ -49,9 +79,8 @@ def describe_foreign(head: bytes, delimiter: bytes = b",") -> tuple[str, str] | 
     """
     if encoding := bom_encoding(head):
         return f"{encoding.upper()} text", f"add --encoding {encoding}"
-    for magic, what, todo in _FORMATS:
-        if head.startswith(magic):
-            return what, todo
+    if foreign := describe_format(head):
+        return foreign
     head = head.replace(delimiter, b",")
     if len(head) >= 4:
         even, odd = head[::2], head[1::2]

@@ -1,6 +1,7 @@
 """What a job wants of every record: the columns of the text, the label, and those that are passed through."""
 
 import difflib
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from pipeline.records.rows import LABEL, TEXT
 
 _MAX_NAME = 40
 _MIN_SIMILARITY = 0.75  # One letter of four.
+_SEVERAL = re.compile(r"\S[,;|\t^]\S")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,8 @@ class Wanted:
         """The one column that looks like text: several words, and twice as long as any other; empty where there is none."""
         if not all(any(map(str.isalpha, name)) and len(name) <= _MAX_NAME for name in names):
             return ""  # That is no header.
+        if len(names) == 1 and _SEVERAL.search(names[0]):
+            return ""  # Those are several columns.
         lengths = {
             name: sum(map(len, values)) / len(values)
             for name, values in zip(names, sample, strict=False)

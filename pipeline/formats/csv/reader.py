@@ -15,7 +15,7 @@ from pipeline.formats.csv.csv_format import CsvFormat
 from pipeline.formats.csv.detect_delimiter import ONE_COLUMN, byte_of, detect_delimiter, find_separator_line
 from pipeline.formats.csv.scan_kernel import LINE
 from pipeline.formats.csv.scanner import BLOCK_BYTES, RecordScanner
-from pipeline.formats.encodings import AUTO, Text, num_stored, open_text
+from pipeline.formats.encodings import AUTO, Text, normalize_encoding, num_stored, open_text
 from pipeline.formats.sniff import SNIFF_BYTES, UTF8, HeadError
 from pipeline.records.row_reader import Dialect
 from pipeline.records.rows import Place
@@ -24,6 +24,9 @@ from pipeline.storage.source import Source
 from pipeline.storage.streams import LimitedStream
 
 _SAMPLE_RECORDS = 200
+_REASON = {
+    "new-line character seen in unquoted field - do you need to open the file in universal-newline mode?": "there is a CR within it"
+}
 
 
 class CsvReader:
@@ -44,6 +47,7 @@ class CsvReader:
         self._format = csv_format
         self._block_bytes = block_bytes
         self.dialect = Dialect()
+        self._has_separator_line = False
 
     def scan(self, start: Place | None = None, end: Place | None = None) -> Generator[CsvBlock, None, None]:
         """See `RowReader`.
@@ -95,6 +99,7 @@ class CsvReader:
         """A separator line with its ending, empty where there is none, and what stands between fields."""
         head = text.stream.peek(SNIFF_BYTES)
         num_bytes, separator = find_separator_line(head)
+        self._has_separator_line = num_bytes > 0
         delimiter = separator if self._format.delimiter == AUTO else self._format.delimiter
         try:
             delimiter = delimiter or detect_delimiter(
@@ -105,17 +110,28 @@ class CsvReader:
             )
         except HeadError as error:
             raise InputError(f"{self._source.path}: {error}", path=self._source.path) from error
+        told = {
+            "delimiter": self._format.delimiter == AUTO,
+            "encoding": self._format.encoding == AUTO or normalize_encoding(self._format.encoding) != text.codec,
+        }
         self.dialect = Dialect(
             delimiter="none" if delimiter == ONE_COLUMN else delimiter,
             encoding=text.codec,
-            detected=[name for name in ("delimiter", "encoding") if getattr(self._format, name) == AUTO],
+            detected=[name for name, is_told in told.items() if is_told],
         )
+        if self._format.columns and list(self._format.columns) == _first_fields(head[num_bytes:], delimiter):
+            raise InputError(
+                f"{self._source.path}: its first record is a header, which --columns would make a row of; leave --columns out",
+                path=self._source.path,
+            )
         return head[:num_bytes], delimiter
 
     def _hint(self) -> str:
         """What to do about a header that lacks a column."""
         if self._format.columns:
             return ""
+        if self._has_separator_line:
+            return "; its first line says what stands between fields: if that is wrong, name it with --delimiter"
         hint = "; if the file has no header, name its columns with --columns"
         if self.dialect.delimiter == "none" and "delimiter" in self.dialect.detected:
             return (
@@ -151,8 +167,8 @@ class CsvReader:
             return [name.strip() for name in next(csv.reader([raw.decode(UTF8)], delimiter=delimiter, strict=False))]
         except csv.Error as error:
             raise InputError(
-                f"{self._source.path}: the header on line {block.table[0, LINE]} cannot be read ({error}): {raw[:80]!r}; "
-                "mend it",
+                f"{self._source.path}: the header on line {block.table[0, LINE]} cannot be read ({_REASON.get(str(error), error)}): "
+                f"{raw[:80]!r}; mend it",
                 path=self._source.path,
             ) from error
 
@@ -163,3 +179,12 @@ def _sample(scanner: RecordScanner) -> list[list[str]]:
         block.check_encoding()
         return [field.strings.to_pylist() for field in block.fields(range(scanner.num_fields))]
     return []
+
+
+def _first_fields(head: bytes, delimiter: str) -> list[str]:
+    """The fields of the first line, without white space around them; none where it is no record of its own."""
+    line = head.lstrip(b"\r\n").partition(b"\n")[0]
+    try:
+        return [name.strip() for name in next(csv.reader([line.decode(UTF8, "replace")], delimiter=delimiter), [])]
+    except csv.Error:
+        return []

@@ -272,7 +272,14 @@ def test_a_file_of_one_column_may_have_any_character_in_its_text() -> None:
     expected = ["no comma", "one, or two; or a | and a \t", "quoted, too"]
     assert read_bytes(text.encode(), **AUTO).column("text") == expected
     assert read_bytes(text.encode(), delimiter=ONE_COLUMN).column("text") == expected
-    assert read_bytes(text.encode(), columns=["text"], **AUTO).column("text") == ["text", *expected]
+    assert read_bytes(text.encode(), columns=["title"], text=["title"], **AUTO).column("text") == ["text", *expected]
+
+
+@pytest.mark.parametrize("encoding", ["auto", "cp1250", "shift_jis"])
+@pytest.mark.parametrize("stored", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_beats_the_encoding_that_was_named(encoding: str, stored: str) -> None:
+    data = "text\nGrößte ąść\n".encode(stored)
+    assert read_bytes(data, encoding=encoding).column("text") == ["Größte ąść"]
 
 
 def test_header_names_lose_surrounding_spaces() -> None:
@@ -336,6 +343,16 @@ def test_refused_where_it_looks_by_itself(data: bytes, flags: dict[str, Any], me
         ("text\na\n".encode("utf-16-le"), {}, "UTF-16.*--encoding utf-16-le"),
         (bytes(range(256)) * 10, {}, "binary data"),
         (b"PK\x03\x04aaaa", {}, "zip"),
+        (b"PK\x03\x04aaaa", {"encoding": "utf-16-le"}, "zip"),
+        (b"\x89PNG\r\n\x1a\n", {"encoding": "latin-1", "columns": ["text"]}, "a picture, expected CSV.*; name a CSV"),
+        (bytes(range(256)) * 10, {"encoding": "cp1250"}, "binary data, expected CSV in CP1250"),
+        (b"text\ra\rb\rc", {"encoding": "latin-1"}, "lines end with CR alone"),
+        (b"text,a\rb\n1,2\n", {}, "header on line 1 cannot be read .there is a CR within it"),
+        (b"\n<!DOCTYPE HTML>\n<title>No access</title>", {}, "an HTML page"),
+        (b'{"text": "a"}\n{"text": "b"}\n', {}, "JSON Lines"),
+        (b"text,b\n1,2\n", {"columns": ["text", "b"]}, "its first record is a header.*leave --columns out"),
+        (b"sep=;\ntext,b\n1,2\n", {"delimiter": "auto"}, "its first line says what stands between fields"),
+        (b"text;b\n1;2\n", {"text": ["a"], "delimiter": ","}, r"no column 'a' for --text; the columns are 'text;b'"),
         (gzip.compress(gzip.compress(b"text\n", mtime=0), mtime=0), {}, "gzip data within compressed data"),
         (gzip.compress(b"", mtime=0), {}, "there is no record in it"),
     ],
