@@ -28,6 +28,9 @@ JOBS = {
 def main() -> None:
     """Do what the command line says, and exit with its code."""
     first, *rest = sys.argv[1:] or ["--help"]
+    if first == "help":  # `charmill help JOB` is `charmill JOB --help`.
+        first, *rest = [*rest, "--help"]
+        sys.argv[1:] = [first, *rest]
     flag, _, value = first.partition("=")
     if first in JOBS and " " not in first:
         module = import_module(JOBS[first][0])
@@ -72,7 +75,7 @@ def _unknown(word: str) -> str:
     if word.startswith("-"):
         return f"{word}: charmill itself has no such flag; flags go behind the job, as in charmill encode {word}"
     near = get_close_matches(word, JOBS, n=1)
-    return f"there is no job {word!r}{f'; did you mean {near[0]!r}?' if near else ''} See charmill --help"
+    return f"there is no job {word!r}{f'; did you mean {near[0]!r}?' if near else '.'} See charmill --help"
 
 
 def _print(text: str) -> None:

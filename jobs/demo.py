@@ -17,9 +17,10 @@ from jobs.cli.flags import CommonConfig
 from jobs.cli.help import OUTPUT
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
-from pipeline.errors import InputError, MissingError, TemporaryError, UsageError
+from pipeline.errors import InputError, MissingError, TemporaryError, UsageError, from_os_error
 from pipeline.text.synthetic import write_titles
 
+_MARK = ".charmill-demo"
 AGNEWS_COLUMNS = "label,title,description"
 SAMPLE_ROWS = 2000
 
@@ -48,6 +49,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     """
     started = time.monotonic()
     common = CommonConfig(threads=config.common.threads, log=config.common.log, overwrite=True)
+    _claim(config.out, overwrite=config.common.overwrite)
     titles, what = _find_titles(config.out, common)
     dataset, run_folder, held_out = config.out / "dataset", config.out / "run", config.out / "held_out.csv"
     columns = AGNEWS_COLUMNS if titles.name == "train.csv" else ""
@@ -84,6 +86,22 @@ def run(config: DemoConfig) -> dict[str, Any]:
     }
 
 
+def _claim(out: Path, *, overwrite: bool) -> None:
+    """Mark the folder as the demo's, whose next run may replace what is in it; refuse one with something else in it."""
+    mark = out / _MARK
+    try:
+        if out.exists() and not mark.exists() and not overwrite and next(out.iterdir(), None):
+            raise UsageError(
+                f"{out}: it is not an earlier demo's, and there is something in it; name another --out, or add --overwrite to replace "
+                "dataset, run, held_out.csv and scores.parquet in it",
+                path=out,
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise from_os_error(error, "write", out) from error
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
@@ -101,7 +119,6 @@ def _find_titles(out: Path, common: CommonConfig) -> tuple[Path, str]:
         fetch.run(fetch.FetchConfig("agnews", common=CommonConfig(log=common.log)))
     except (InputError, MissingError, TemporaryError) as error:
         _say(f"no download: {error}")
-        out.mkdir(parents=True, exist_ok=True)
         write_titles(out / "sample.csv", SAMPLE_ROWS, seed=1)
         return out / "sample.csv", f"{SAMPLE_ROWS:,} made-up titles"
     return Path("data/agnews/train.csv"), "AG News titles, downloaded into data/agnews"

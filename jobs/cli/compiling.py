@@ -21,7 +21,7 @@ def says_what_compiles(run: Callable[[C], R]) -> Callable[[C], R]:
 
         def say(number: int) -> None:
             if number == 1:
-                kernels = "once after an installation, about five seconds; charmill warm-up does it beforehand"
+                kernels = "of this job, once after an installation, some seconds; charmill warm-up does it for all jobs"
                 make_log(config.common.log).info("compiling", kernels=kernels)
 
         with on_compile(say):

@@ -46,7 +46,10 @@ def _unknown(error: UnknownOptionError) -> str:
     is_flag = error.token.source == "cli"
     known = [*flags, *HELP_FLAGS] if is_flag else [flag.lstrip("-") for flag in flags]
     word = (error.token.keyword or error.token.value).strip("[]").partition("=")[0]
-    return f"{_place(error.token) or word}: there is no such flag{_meant(word, known)}"
+    meant = _meant(word, known)
+    if not meant and error.token.source not in {"cli", "env"}:
+        meant = "; what other jobs take stands in a table of theirs, such as [encode]"
+    return f"{_place(error.token) or word}: there is no such flag{meant}"
 
 
 def _expected(error: CoercionError, argument: Argument, value: str) -> str:
@@ -54,7 +57,8 @@ def _expected(error: CoercionError, argument: Argument, value: str) -> str:
         return str(error.msg).rstrip(".")
     if choices := argument.get_choices(force=True):
         return f"expected one of {', '.join(choices)}, got {value}{_meant(value, choices)}"
-    return f"expected {_EXPECTED.get(argument.resolved_hint, 'another value')}, got {value}"
+    expected = _EXPECTED.get(argument.resolved_hint, "another value")
+    return f"expected {expected}, got {value or 'nothing'}"
 
 
 def _meant(word: str, known: Sequence[str]) -> str:

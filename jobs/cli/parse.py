@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
+from difflib import get_close_matches
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -86,9 +87,9 @@ def parse(name: str, config_type: type[C], tokens: Sequence[str]) -> C | None:
         with until_unread():
             print_help(help_page(name, config_type, arguments, everything=ALL_FLAG in asked))
         return None
-    sources: list[Env | Dict] = [Env(ENV_PREFIX, command=False), *_config_file(name.partition(" ")[0], tokens)]
+    arguments = make_app(program(name), config_type).assemble_argument_collection()
+    sources: list[Env | Dict] = [Env(ENV_PREFIX, command=False), *_config_file(name, tokens, arguments)]
     app = make_app(program(name), config_type, config=[_refuse_named, *(partial(_fill, source) for source in sources)])
-    arguments = app.assemble_argument_collection()
     quoted = [STDIN_TOKEN if token == "-" else token for token in _complete(tokens, arguments)]
     try:
         return cast("C", app(quoted, exit_on_error=False, print_error=False))
@@ -103,8 +104,13 @@ def _complete(tokens: Sequence[str], arguments: ArgumentCollection) -> list[str]
     for argument in arguments:
         word, choices = argument.parameter.metavar or "", argument.get_choices(force=True) or ()
         for index, token in enumerate(tokens):
-            alone = set(tokens[index + 1 : index + 2]).isdisjoint(choices)
+            following = "".join(tokens[index + 1 : index + 2])
+            alone = following not in choices
             if word.startswith("[") and token in argument.names and alone:
+                if not Path(following).exists() and (meant := get_close_matches(following, choices, n=1)):
+                    raise UsageError(
+                        f"{token}: expected {' or '.join(choices)}, got {following}; did you mean {meant[0]}?"
+                    )
                 completed[index] = f"{token}={word.strip('[]').partition('|')[0]}"
             elif word.startswith("[") and token == f"--no-{argument.name.removeprefix('--')}":
                 completed[index] = f"{argument.name}=none"
@@ -134,8 +140,12 @@ def _convert(kind: Any, tokens: Sequence[Any]) -> Any:
     return convert(kind, tokens)
 
 
-def _config_file(name: str, tokens: Sequence[str]) -> list[Dict]:
-    """The values of a TOML file for a job: those at its top level, then those in the table of that name."""
+def _config_file(name: str, tokens: Sequence[str], arguments: ArgumentCollection) -> list[Dict]:
+    """The values of a TOML file for a job: those at its top level, then those in its table.
+
+    A command of a job takes from the job's table what it has a flag for.
+    """
+    job, _, command = name.partition(" ")
     path = os.environ.get(f"{ENV_PREFIX}CONFIG", "")
     for index, token in enumerate(tokens):
         if token == "--config" and index + 1 < len(tokens):
@@ -150,8 +160,11 @@ def _config_file(name: str, tokens: Sequence[str]) -> list[Dict]:
         raise from_os_error(error, "read", path) from error
     except ValueError as error:
         raise UsageError(f"{path}: it is not TOML: {error}", path=path) from error
-    table = content.get(name, {})
+    table = content.get(job, {})
     values = {key: value for key, value in content.items() if not isinstance(value, dict)}
     if isinstance(table, dict):
         values |= table
+    if command:
+        known = {flag.lstrip("-").replace("-", "_") for argument in arguments for flag in argument.names}
+        values = {key: value for key, value in values.items() if key.replace("-", "_") in known}
     return [Dict(values, source=path)]

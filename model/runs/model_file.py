@@ -9,7 +9,8 @@ from safetensors.numpy import load
 
 from model.architectures.registry import config_from_json
 from model.architectures.trained import FORMAT_VERSION, WEIGHTS, Model, Weights
-from model.runs.folder import MODEL_JSON, REMEDY
+from model.runs.folder import CONFIG_TOML, MODEL_JSON, REMEDY
+from pipeline.dataset.manifest import MANIFEST
 from pipeline.errors import InputError, UsageError, from_os_error
 from pipeline.storage.json_file import read_json, reading
 from pipeline.text.alphabet import StoredProfile, profile_from_json
@@ -48,10 +49,12 @@ def read_model(run: Path) -> Model:
     if not run.is_dir():
         raise UsageError(f"{run}: there is no such run; name the folder that charmill train wrote", path=run)
     if not path.exists():
-        raise UsageError(
-            f"{run}: {MODEL_JSON} is missing, so no training has finished there; go on with charmill train --resume",
-            path=run,
-        )
+        todo = "name the folder that charmill train wrote"
+        if (run / CONFIG_TOML).exists():
+            todo = "no training has finished there; go on with charmill train --resume"
+        elif (run / MANIFEST).exists():
+            todo = "it is a dataset, from which charmill train makes a run"
+        raise UsageError(f"{run}: it is not a run, {MODEL_JSON} is missing; {todo}", path=run)
     stored = read_json(path, _StoredModel, (FORMAT_VERSION,), REMEDY)
     with reading(path, REMEDY):
         return Model(

@@ -22,7 +22,7 @@ from pipeline.dataset.manifest import MANIFEST, QUARANTINE, Manifest, SplitEntry
 from pipeline.errors import InputError, UsageError
 from pipeline.execution.meter import Meter, Meters, rates, silent
 from pipeline.inspection.duplicates import find_seen
-from pipeline.records.label_names import check_names
+from pipeline.records.label_names import check_names, look_alikes
 from pipeline.records.row_reader import RowReaders
 from pipeline.records.wanted import Wanted
 from pipeline.storage.publish import publish_folder
@@ -270,7 +270,7 @@ def _build(options: EncodeOptions, plan: _Plan, builder: DatasetBuilder, meter: 
     except InputError as error:
         kept = keep_quarantine(builder.quarantine, options.out)
         raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
-    builder.warnings += check_names(options.wanted.label_names, manifest.labels)
+    builder.warnings += [*check_names(options.wanted.label_names, manifest.labels), *look_alikes(manifest.labels)]
     hints = builder.hints("to add rows of theirs, append them in a file of their own with --new-labels")
     for said in (*hints, *builder.warnings):
         meter.note(said)

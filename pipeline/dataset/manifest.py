@@ -156,10 +156,9 @@ def read_manifest(folder: Path) -> Manifest:
         MismatchError: Another format version, or a profile that this charmill encodes otherwise.
     """
     path = folder / MANIFEST
-    if folder.is_dir() and not path.exists():
-        raise UsageError(
-            f"{folder}: it is not a dataset, {MANIFEST} is missing; make one with charmill encode", path=folder
-        )
+    if not path.exists():
+        what = f"{MANIFEST} is missing" if folder.is_dir() else "it is a file" if folder.exists() else "it is not there"
+        raise UsageError(f"{folder}: it is not a dataset, {what}; make one with charmill encode", path=folder)
     stored = read_json(path, _StoredManifest, (FORMAT_VERSION,), "encode the CSVs again with charmill encode")
     return Manifest(**vars(stored) | {"profile": profile_from_json(stored.profile, str(folder))})
 

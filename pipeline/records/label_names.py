@@ -2,6 +2,7 @@
 
 import csv
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pipeline.errors import UsageError, from_os_error
 
 FLAG = "--label-names"
 _SHOWN = 5
+_NUMBER = re.compile(r"\+?0*(-?[0-9]+)(?:\.0*)?")
 _HEADER = re.compile(r"(.*[ _-])?names?", re.IGNORECASE)
 
 
@@ -100,6 +102,17 @@ def check_names(names: Mapping[str, str], labels: Sequence[str]) -> list[str]:
     unnamed = [repr(label) for label in labels if label not in names.values()]
     found = ((unused, "no row has"), (unnamed if names else [], "labels without a name keep their own:"))
     return [f"{FLAG}: {what} {listed(each)}" for each, what in found if each]
+
+
+def look_alikes(labels: Sequence[str]) -> list[str]:
+    """A warning where labels are the same to a person: but for capitals, for accents in one or two code points, or as numbers."""
+    alike: dict[str, list[str]] = {}
+    for label in labels:
+        number = _NUMBER.fullmatch(label)
+        key = number[1] if number else unicodedata.normalize("NFC", label).casefold()
+        alike.setdefault(key, []).append(label)
+    pairs = [f"{first!a} and {other!a}" for first, other, *_ in (each for each in alike.values() if len(each) > 1)]
+    return [f"these are different classes: {listed(pairs)}; {FLAG} OTHER=LABEL makes two one"] if pairs else []
 
 
 def listed(words: Sequence[str]) -> str:

@@ -158,7 +158,8 @@ def find_sources(patterns: Iterable[str]) -> list[Source]:
         if path != STDIN and Path(path).is_dir():
             raise UsageError(f"{path}: it is a folder; name its files, as in '{path.rstrip('/')}/*.csv'", path=path)
         if path != STDIN and not Path(path).exists():
-            raise UsageError(f"{path}: there is no such file", path=path)
+            todo = "; inputs are local files, fetch it first" if "://" in path else ""
+            raise UsageError(f"{path}: there is no such file{todo}", path=path)
     if not paths:
         raise UsageError("no input: name at least one CSV, or - for standard input")
     same = Counter(os.path.realpath(path) for path in paths)

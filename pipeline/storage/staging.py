@@ -5,6 +5,7 @@ can go on from there, and two jobs that want the same target cannot mix: the sec
 """
 
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
 
 _LOCK = "lock"
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 @contextmanager
@@ -28,8 +30,10 @@ def staging(target: Path, *, progress: str = "") -> Iterator[Path]:
 
     Raises:
         TemporaryError: Another process is writing the same target, or the disk is full.
-        UsageError: The folder may not be written, something else is in its place, or the target is the root of all folders.
+        UsageError: The folder may not be written, something else is in its place, or the target is the root of all folders, or an address.
     """
+    if _ADDRESS.match(str(target)):
+        raise UsageError(f"{target}: it is an address; outputs go to local files and folders", path=target)
     where = Path(os.path.realpath(target))  # A link keeps pointing there, and . has a name.
     if not where.name:
         raise UsageError(f"{target}: it is the root of all folders; name a path below it", path=target)

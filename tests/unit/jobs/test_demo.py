@@ -59,3 +59,21 @@ def test_a_folder_without_titles_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("AGNEWS_DIR", str(tmp_path))
     with pytest.raises(UsageError, match=r"there is no train\.csv in it"):
         run(DemoConfig())
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: encode.EncodeConfig) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("AGNEWS_DIR", str(tmp_path / "titles"))
+    (tmp_path / "titles").mkdir()
+    write_csv(tmp_path / "titles" / "train.csv", titles(3), header="")
+    monkeypatch.setattr(encode, "run", stop)
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "scores.parquet").touch()
+    with pytest.raises(UsageError, match="not an earlier demo's"):
+        run(DemoConfig(out=out))
+    for common in (CommonConfig(overwrite=True), CommonConfig()):  # From then on it is the demo's.
+        with pytest.raises(KeyboardInterrupt):
+            run(DemoConfig(out=out, common=common))

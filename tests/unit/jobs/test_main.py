@@ -73,12 +73,18 @@ def test_it_names_its_version(script: Path, folder: Path) -> None:
     assert re.fullmatch(r"charmill \d+\.\d+\.\d+\n", done.out)
 
 
+def test_help_may_be_asked_for_as_a_job(script: Path, folder: Path) -> None:
+    for words, same in ((["help"], ["--help"]), (["help", "drops", "status"], ["drops", "status", "--help"])):
+        asked, shown = (call_charmill(*each, folder=script, cwd=folder) for each in (words, same))
+        assert (asked.code, asked.out) == (0, shown.out)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["encod"], "there is no job 'encod'; did you mean 'encode'? See charmill --help"),
         (["warmup"], "did you mean 'warm-up'?"),
-        (["xyzzy"], "there is no job 'xyzzy' See charmill --help"),
+        (["xyzzy"], "there is no job 'xyzzy'. See charmill --help"),
         (["drops status"], "there is no job 'drops status'"),
         (["--overwrite"], "flags go behind the job, as in charmill encode --overwrite"),
         (["--completion"], "expected one of bash, zsh, fish; "),

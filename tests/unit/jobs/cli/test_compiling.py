@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.commands import call
 from tests.datasets import make_csv
 
-NOTE = "compiling  kernels once after an installation"
+NOTE = "compiling  kernels of this job, once after an installation"
 
 
 def test_the_first_job_says_that_it_compiles_and_the_second_has_nothing_to_say(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from jobs.bench.command import BenchConfig
 from jobs.cli.parse import parse
 from jobs.drops.command import DropsJobConfig
 from jobs.encode import EncodeConfig
+from jobs.score import ScoreConfig
 from jobs.train import TrainJobConfig
 from pipeline.errors import UsageError
 
@@ -61,6 +62,11 @@ def test_wrong_words_where_flags_have_their_own_way_of_reading_them() -> None:
     assert _mistake("bench", BenchConfig, "enc") == said
 
 
+def test_a_mistyped_value_that_may_be_left_out_is_no_input() -> None:
+    with pytest.raises(UsageError, match=r"expected list or columns or none, got colums; did you mean columns\?"):
+        parse("score", ScoreConfig, ["--run", "r", "--out", "o", "--probabilities", "colums", "a.csv"])
+
+
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARMILL_PROFILE", "latin")
     message = "CHARMILL_PROFILE: expected one of seed, ascii, bytes, got latin."
@@ -71,7 +77,11 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("content", "message"),
     [
         ("max-lenght = 3", "max-lenght: there is no such flag; did you mean max-length?"),
-        ("FILE = 'a.csv'", "FILE: there is no such flag."),
+        (
+            "FILE = 'a.csv'",
+            "FILE: there is no such flag; what other jobs take stands in a table of theirs, such as [encode].",
+        ),
+        ("max-length = ''", "max-length: expected a whole number, got nothing."),
         ("max-length = 'many'", "max-length: expected a whole number, got many."),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.cli.parse import parse
+from jobs.drops.status import StatusConfig
 from jobs.encode import EncodeConfig
 from pipeline.errors import UsageError
 
@@ -88,6 +89,13 @@ def test_a_flag_takes_back_a_switch_that_was_set_elsewhere(file: Path, monkeypat
     assert (got.append, got.common.json) == (True, True)
     got = _parse("--config", file, "--no-append", "--no-json")
     assert (got.append, got.common.json) == (False, False)
+
+
+def test_a_command_takes_from_its_jobs_table_what_it_knows(file: Path) -> None:
+    file.write_text("text = 'title'\n[drops]\ninbox = 'in'\noutbox = 'out'\n")
+    config = parse("drops status", StatusConfig, ["--config", str(file)])
+    assert config is not None
+    assert config.outbox == Path("out")
 
 
 def test_what_is_positional_comes_from_the_command_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:

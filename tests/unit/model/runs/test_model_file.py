@@ -54,6 +54,10 @@ def test_no_run_and_no_finished_run_are_told_apart(run: Path, tmp_path: Path) ->
     (run / "model.json").unlink()
     with pytest.raises(UsageError, match=r"no training has finished.*--resume"):
         read_model(run)
+    with pytest.raises(UsageError, match="it is a dataset, from which"):
+        read_model(shared_dataset())
+    with pytest.raises(UsageError, match=r"not a run, model\.json is missing; name the folder"):
+        read_model(tmp_path)
 
 
 @pytest.mark.parametrize(

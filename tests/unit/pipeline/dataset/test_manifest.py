@@ -106,8 +106,11 @@ def test_damaged_file(tmp_path: Path, data: bytes) -> None:
 def test_a_folder_without_manifest_is_no_dataset(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"charmill encode"):
         read_manifest(tmp_path)
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match="it is not there; make one"):
         read_manifest(tmp_path / "nowhere")
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(UsageError, match="it is a file; make one"):
+        read_manifest(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize(

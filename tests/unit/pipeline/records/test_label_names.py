@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.records.label_names import check_names, read_label_names
+from pipeline.records.label_names import check_names, look_alikes, read_label_names
 
 AGNEWS = {"1": "World", "2": "Sports", "3": "Business", "4": "Sci/Tech"}
 
@@ -88,3 +88,12 @@ def test_names_and_labels_that_lack_each_other_are_said() -> None:
     ]
     many = {str(number): f"n{number}" for number in range(8)}
     assert check_names(many, ["n0"]) == ["--label-names: no row has 1=n1, 2=n2, 3=n3, 4=n4, 5=n5 and 2 more"]
+
+
+def test_labels_that_look_the_same_are_said() -> None:
+    assert look_alikes(["1", "2", "10", "-1", "a", "b", "1e0", "Café", "1.5"]) == []
+    (said,) = look_alikes(["1", "1.0", "01", "Sport", "sport", "Caf\u00e9", "Cafe\u0301", "7"])
+    assert said == (
+        "these are different classes: '1' and '1.0', 'Sport' and 'sport', 'Caf\\xe9' and 'Cafe\\u0301'; "
+        "--label-names OTHER=LABEL makes two one"
+    )

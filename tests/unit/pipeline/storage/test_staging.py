@@ -127,6 +127,11 @@ def test_the_root_of_all_folders_is_no_target() -> None:
         pytest.fail("it has no name")
 
 
+def test_an_address_is_no_target() -> None:
+    with pytest.raises(UsageError, match="local files"), staging(Path("s3://bucket/x.parquet")):
+        pytest.fail("that would be a folder called s3:")
+
+
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     def fail(stage: Path) -> None:
         make_folder(stage / "half", "x")
