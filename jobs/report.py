@@ -58,7 +58,7 @@ def run(config: ReportConfig) -> dict[str, Any]:
     started = time.monotonic()
     _require_few(config)
     names = names_apart(config.runs)
-    require_new_file(config.out, overwrite=config.common.overwrite)
+    require_new_file(config.out, overwrite=config.common.overwrite, example="report.html")
     records = [replace(read_run(folder), name=name) for folder, name in zip(config.runs, names, strict=True)]
     page = render_report(records[0]) if len(records) == 1 else render_comparison(records)
     with staging(config.out) as folder:
