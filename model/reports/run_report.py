@@ -6,7 +6,7 @@ from typing import Any
 
 from model.reports import curves
 from model.reports.charts import Chart, Line, length_chart, line_chart
-from model.reports.confusion import MOST_CLASSES, class_figures, matrix_cells, most_confused
+from model.reports.confusion import MOST_CLASSES, class_figures, matrix_cells, most_confused, never_recognised
 from model.reports.page import render_page
 from model.reports.words import character_name, figure, measured, percent, shorten, threshold
 from model.runs.accuracy import accuracy_of
@@ -91,7 +91,7 @@ def _measured(evaluation: RunEvaluation) -> dict[str, Any]:
         "confidence": [_reliability(evaluation), _coverage(evaluation)],
         "targets": [_target_sentence(target) for target in evaluation.targets],
         "classes": classes,
-        "never": sum(one.recall == 0 for one in classes),
+        "never": len(never_recognised(labels, confusion)),
         "cells": matrix_cells(confusion) if len(labels) <= MOST_CLASSES else [],
         "most_classes": MOST_CLASSES,
         "pairs": most_confused(labels, confusion, _MOST_PAIRS),
