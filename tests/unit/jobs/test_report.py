@@ -55,8 +55,13 @@ def test_runs_on_other_data_are_compared_with_a_warning(runs: list[Path], tmp_pa
     other = replace(record, model=replace(record.model, dataset_fingerprint="beef" * 4))
     done = call_here(capsys, "report", runs[0], write_run(tmp_path / "other", other), "--out", tmp_path / "o.html")
     assert done.code == 0
-    assert re.search(r"warning +the datasets differ, so the accuracies cannot be compared", done.out)
+    assert re.search(r"warning +the datasets differ, so accuracies and macro-F1 cannot be compared", done.out)
     assert "different datasets" in (tmp_path / "o.html").read_text()
+    done = call_here(capsys, "report", *runs, "--out", tmp_path / "p.html", "--json")
+    assert (done.report["comparable"], done.report["differs"]) == (True, "")
+    more = write_run(tmp_path / "more", make_record(2, 5))
+    done = call_here(capsys, "report", runs[0], more, "--out", tmp_path / "q.html", "--json")
+    assert (done.report["comparable"], done.report["differs"]) == (False, "classes")
 
 
 @pytest.mark.parametrize(
