@@ -50,7 +50,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
     from pipeline.storage.publish import require_new_file
 
     started = time.monotonic()
-    require_new_file(config.onnx, overwrite=config.common.overwrite, flag="--onnx")
+    require_new_file(config.onnx, overwrite=config.common.overwrite, flag="--onnx", example="model.onnx")
     model = read_model(config.run)
     with metered(config.common.log, "export", 1) as meter:
 

@@ -48,7 +48,7 @@ def run(config: ReportConfig) -> dict[str, Any]:
         )
     from dataclasses import replace
 
-    from model.reports.comparison import is_comparable, names_apart, render_comparison
+    from model.reports.comparison import names_apart, render_comparison, what_differs
     from model.reports.run_report import render_report
     from model.runs.record import read_run
     from pipeline.storage.durable import write_durably
@@ -58,7 +58,7 @@ def run(config: ReportConfig) -> dict[str, Any]:
     started = time.monotonic()
     _require_few(config)
     names = names_apart(config.runs)
-    require_new_file(config.out, overwrite=config.common.overwrite)
+    require_new_file(config.out, overwrite=config.common.overwrite, example="report.html")
     records = [replace(read_run(folder), name=name) for folder, name in zip(config.runs, names, strict=True)]
     page = render_report(records[0]) if len(records) == 1 else render_comparison(records)
     with staging(config.out) as folder:
@@ -80,7 +80,8 @@ def run(config: ReportConfig) -> dict[str, Any]:
             }
             for record in records
         ],
-        "comparable": is_comparable(records),
+        "comparable": not what_differs(records),
+        "differs": what_differs(records),
         "outputs": [str(config.out)],
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -104,8 +105,8 @@ def render(report: dict[str, Any]) -> str:
         f"{run['name']}": f"{accuracy_text(run, 'valid_accuracy')} held out, dataset {run['dataset']}"
         for run in report["runs"]
     }
-    if not report["comparable"]:
-        rows["warning"] = "the datasets differ, so the accuracies cannot be compared"
+    if report["differs"]:
+        rows["warning"] = f"the {report['differs']} differ, so accuracies and macro-F1 cannot be compared"
     return table(rows | {"seconds": report["seconds"], "files": report["outputs"]})
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import convert, to_builtins
 
 from jobs.cli.accuracies import accuracy_fields, accuracy_text
+from model.reports.confusion import never_recognised
 from model.runs.accuracy import Accuracy, accuracy_of
 from model.runs.evaluation import Layer
 
@@ -28,6 +29,8 @@ def make_report(run: "TrainedRun") -> dict[str, Any]:
     return {
         **accuracy_fields("valid_accuracy", evaluation.accuracy),
         "valid_macro_f1": evaluation.macro_f1,
+        "classes": len(evaluation.labels),
+        "classes_never_recognised": never_recognised(evaluation.labels, evaluation.confusion),
         **accuracy_fields("valid_accuracy_unseen", seen.accuracy_without),
         "valid_rows_seen": {"text": seen.rows, "codes": seen.rows_as_codes},
         **(
@@ -64,8 +67,9 @@ def _measured(name: str, line: dict[str, Any], num_rows: int) -> dict[str, Any]:
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
     from jobs.cli.console import table
+    from pipeline.records.label_names import listed
 
-    seen, baseline = report["valid_rows_seen"], report.get("baseline")
+    seen, baseline, never = report["valid_rows_seen"], report.get("baseline"), report["classes_never_recognised"]
     unseen = accuracy_text(report, "valid_accuracy_unseen")
     return table(
         {
@@ -77,6 +81,13 @@ def render(report: dict[str, Any]) -> str:
                 else {}
             ),
             "macro-F1 on held-out rows": f"{report['valid_macro_f1']:.4f}",
+            **(
+                {
+                    "  classes never recognised": f"{len(never):,} of {report['classes']:,}: {listed([*map(repr, never)])}"
+                }
+                if never
+                else {}
+            ),
             "accuracy on training rows": f"{accuracy_text(report, 'train_accuracy')}, while learning them",
             **(
                 {"accuracy on the last batch": f"{accuracy_text(report, 'batch_accuracy')}, what the article prints"}

@@ -17,7 +17,7 @@ _DECADES = 6
 _MOST_MARKERS = 8
 _MOST_BARS = 64
 _LEGEND_COLUMNS = 4
-_DASHES = ((), (5, 2), (1, 1), (5, 2, 1, 2), (9, 3), (3, 1, 1, 1, 1, 1), (1, 3), (9, 2, 3, 2))
+_DASHES = ((), (4, 1.5), (1.5, 1), (6, 1.5, 1.5, 1.5), (10, 2), (3, 1, 1, 1, 1, 1), (2, 2.5), (9, 1.5, 3, 1.5))
 _MARKERS = "os^DvPX*"
 
 Form = Literal["number", "share", "whole"]

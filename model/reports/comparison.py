@@ -10,14 +10,16 @@ from model.reports import curves
 from model.reports.charts import Chart, line_chart
 from model.reports.page import render_page
 from model.reports.svg import NUM_STYLES
-from model.reports.words import NONE, duration, figure, percent, setting, size
+from model.reports.words import NONE, duration, figure, percent, setting, size, source_files
 from model.runs.record import RunRecord
 from pipeline.errors import UsageError
 
 MOST_RUNS = NUM_STYLES
 _LETTERS = "ABCDEFGH"
 _WORTH = ("accuracy", "95 % interval", "rows", "macro-F1", "baseline", "its interval", "calibration error", "loss")
-_MAKE = ("architecture", "recipe", "epochs", "time", "parameters", "weights", "trained", "dataset")
+_MAKE = ("architecture", "recipe", "epochs", "time", "parameters", "weights", "trained")
+_TEXTS = ("dataset", "made of")
+_DATA = ("classes", "rows to train from", "fingerprint", *_TEXTS)
 _IN_TABLE = frozenset({"name", "arch", "recipe", "epochs", "baseline"})
 
 
@@ -37,10 +39,17 @@ def render_comparison(records: Sequence[RunRecord]) -> bytes:
             {"letter": letter, "name": record.name, "columns": _columns(record)}
             for letter, _, record in _lettered(records)
         ],
-        "tables": [_WORTH, _MAKE],
+        "tables": {
+            "What the runs are worth": _WORTH,
+            "What the runs are": _MAKE,
+            "What the runs were trained on": _DATA,
+        },
+        "texts": _TEXTS,
         "different": {name: [setting(value) for value in values] for name, values in different.items()},
         "is_comparable": is_comparable(records),
         "datasets": _letters_by_dataset(records),
+        "classes": _letters_by_classes(records),
+        "apart": what_differs(records),
         "curves": _curves(records),
         "measured": _measured(records),
     }
@@ -50,6 +59,20 @@ def render_comparison(records: Sequence[RunRecord]) -> bytes:
 def is_comparable(records: Sequence[RunRecord]) -> bool:
     """Whether all runs were trained and measured on the same rows."""
     return len({record.model.dataset_fingerprint for record in records}) == 1
+
+
+def what_differs(records: Sequence[RunRecord]) -> str:
+    """What keeps the figures of the runs from being compared: ``datasets``, ``classes``, ``datasets and classes``, or nothing."""
+    found = {"datasets": not is_comparable(records), "classes": len(_letters_by_classes(records)) > 1}
+    return " and ".join(name for name, differs in found.items() if differs)
+
+
+def _letters_by_classes(records: Sequence[RunRecord]) -> dict[tuple[str, ...], list[str]]:
+    """Classes in sorted order, since the same ones in another order measure the same."""
+    letters: dict[tuple[str, ...], list[str]] = {}
+    for letter, _, record in _lettered(records):
+        letters.setdefault(tuple(sorted(record.model.labels)), []).append(letter)
+    return letters
 
 
 def _letters_by_dataset(records: Sequence[RunRecord]) -> dict[str, list[str]]:
@@ -105,6 +128,7 @@ def _columns(record: RunRecord) -> dict[str, tuple[float | str | None, str]]:
     error = evaluation.calibrated.ece
     parameters = sum(layer.parameters for layer in evaluation.layers)
     architecture, recipe = record.model.architecture.name, str(record.config.get("recipe", NONE))
+    sources = source_files(evaluation)
     return {
         "accuracy": (accuracy.share, percent(accuracy.share)),
         "95 % interval": (accuracy.low, accuracy.interval),
@@ -121,7 +145,11 @@ def _columns(record: RunRecord) -> dict[str, tuple[float | str | None, str]]:
         "parameters": (parameters, f"{parameters:,}"),
         "weights": (record.model.weights_bytes, size(record.model.weights_bytes)),
         "trained": (record.trained, record.trained),
-        "dataset": (record.model.dataset_fingerprint, record.model.dataset_fingerprint),
+        "classes": (len(record.model.labels), f"{len(record.model.labels):,}"),
+        "rows to train from": (evaluation.rows_train, f"{evaluation.rows_train:,}"),
+        "fingerprint": (record.model.dataset_fingerprint, record.model.dataset_fingerprint),
+        "dataset": (evaluation.dataset, evaluation.dataset),
+        "made of": (sources, sources),
     }
 
 

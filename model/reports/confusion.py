@@ -60,6 +60,16 @@ def class_figures(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
     ]
 
 
+def never_recognised(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[str]:
+    """The classes that have held-out rows, none of which is classified correctly, in the order of the labels.
+
+    Args:
+        labels: K class names.
+        confusion: Rows by true and predicted class, int [K][K].
+    """
+    return [one.label for one in class_figures(labels, confusion) if one.recall == 0]
+
+
 def most_confused(labels: Sequence[str], confusion: Sequence[Sequence[int]], most: int) -> list[Confusion]:
     """The most frequent mistakes, in falling order, ties in the order of the labels.
 

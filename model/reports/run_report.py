@@ -6,16 +6,15 @@ from typing import Any
 
 from model.reports import curves
 from model.reports.charts import Chart, Line, length_chart, line_chart
-from model.reports.confusion import MOST_CLASSES, class_figures, matrix_cells, most_confused
+from model.reports.confusion import MOST_CLASSES, class_figures, matrix_cells, most_confused, never_recognised
 from model.reports.page import render_page
-from model.reports.words import character_name, figure, measured, percent, shorten, threshold
+from model.reports.words import character_name, figure, measured, percent, source_files, threshold
 from model.runs.accuracy import accuracy_of
 from model.runs.evaluation import RunEvaluation, Target
 from model.runs.record import RunRecord
 from pipeline.inspection.class_check import FEW_HELD_OUT
 
 _MOST_PAIRS = 20
-_MOST_SOURCES = 5
 
 
 def render_report(record: RunRecord) -> bytes:
@@ -32,19 +31,10 @@ def render_report(record: RunRecord) -> bytes:
         "model_facts": _model_facts(record),
         "evaluation": record.evaluation,
         "few": FEW_HELD_OUT,
-        "source": _source(record.evaluation),
+        "source": source_files(record.evaluation),
         "last_batch": record.history[record.weights_epoch].get("batch_accuracy"),
     }
     return render_page("run_report.html.jinja", values | _measured(record.evaluation))
-
-
-def _source(evaluation: RunEvaluation) -> str:
-    """The files that the rows came from, the first few by name."""
-    sources = evaluation.sources
-    named = [f"{shorten(one.name, 80)} ({one.rows:,} rows)" for one in sources[:_MOST_SOURCES]]
-    if others := sources[_MOST_SOURCES:]:
-        named.append(f"{len(others):,} more ({sum(one.rows for one in others):,} rows)")
-    return ", ".join(named)
 
 
 def _curves(record: RunRecord) -> list[Chart]:
@@ -91,7 +81,7 @@ def _measured(evaluation: RunEvaluation) -> dict[str, Any]:
         "confidence": [_reliability(evaluation), _coverage(evaluation)],
         "targets": [_target_sentence(target) for target in evaluation.targets],
         "classes": classes,
-        "never": sum(one.recall == 0 for one in classes),
+        "never": len(never_recognised(labels, confusion)),
         "cells": matrix_cells(confusion) if len(labels) <= MOST_CLASSES else [],
         "most_classes": MOST_CLASSES,
         "pairs": most_confused(labels, confusion, _MOST_PAIRS),

@@ -31,7 +31,7 @@ _STYLE = {
     "text.color": ink("text"), "axes.labelcolor": ink("text"), "xtick.color": ink("soft"), "ytick.color": ink("soft"),
     "axes.edgecolor": ink("soft"), "grid.color": ink("line"), "axes.facecolor": "none", "axes.axisbelow": True,
     "axes.spines.left": False, "axes.spines.right": False, "axes.spines.top": False, "xtick.bottom": False, "ytick.left": False,
-    "axes.xmargin": 0, "axes.ymargin": 0.07, "lines.linewidth": 1.8, "lines.markeredgewidth": 0, "patch.linewidth": 1.2,
+    "axes.xmargin": 0, "axes.ymargin": 0.07, "lines.linewidth": 2, "lines.markeredgewidth": 0, "patch.linewidth": 1.2,
     "legend.frameon": False, "legend.loc": "lower left", "legend.borderaxespad": 0, "legend.handlelength": 2.7,
     "legend.handletextpad": 0.5, "legend.columnspacing": 1.2, "legend.labelspacing": 0.2,
 }  # fmt: skip

@@ -4,12 +4,14 @@ import math
 import re
 
 from model.runs.accuracy import Accuracy
+from model.runs.evaluation import RunEvaluation
 
 _STEERING = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\uffff]"
 )
 _CONTROL_PICTURES = 0x2400
 NONE = "\u2013"
+_MOST_SOURCES = 5
 
 
 def visible(text: str) -> str:
@@ -82,3 +84,12 @@ def threshold(confidence: float) -> str:
 def setting(value: object) -> str:
     """A value of the configuration, as its file writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def source_files(evaluation: RunEvaluation) -> str:
+    """The files that the rows came from, the first few by name, each with its rows."""
+    sources = evaluation.sources
+    named = [f"{shorten(one.name, 80)} ({one.rows:,} rows)" for one in sources[:_MOST_SOURCES]]
+    if others := sources[_MOST_SOURCES:]:
+        named.append(f"{len(others):,} more ({sum(one.rows for one in others):,} rows)")
+    return ", ".join(named)

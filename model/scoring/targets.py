@@ -1,7 +1,5 @@
 """Where the scores of each source go, by `--out` and `--out-format`, and which outputs make no sense."""
 
-import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,14 +8,14 @@ from model.scoring.sinks import OutFormat
 from pipeline.errors import UsageError
 from pipeline.records.quarantine import require_no_foreign_file
 from pipeline.storage.endings import stem
-from pipeline.storage.publish import require_new_file
+from pipeline.storage.publish import require_new_file, require_no_stream
 from pipeline.storage.source import STDIN, Source
 
 FORMATS: dict[str, OutFormat] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 """Endings of files of scores. Where the format has several, the first one is that of files in a folder."""
 
 _OTHER_FILES = {".json", ".tsv", ".txt", ".gz", ".zst", ".zip", ".pq", ".arrow", ".feather", ".xlsx"}
-_STREAM = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
+_TO_STDOUT = "write to standard output with --out -, as in --out - > NAME"
 
 
 def format_of(out: Path | None, form: OutFormat | None) -> OutFormat:
@@ -104,15 +102,10 @@ def _stem(source: Source) -> str:
 
 def _require_plain(out: Path) -> None:
     """Refuse what cannot be replaced by a finished file, and a folder named like a file of another format."""
-    to_stdout = "write to standard output with --out -"
-    if _STREAM.fullmatch(str(out)):
-        raise UsageError(f"--out {out}: {to_stdout}", path=out)
-    if out.exists() and not out.is_dir() and not out.is_file():
-        kind = "a pipe" if stat.S_ISFIFO(out.stat().st_mode) else "a device"
-        raise UsageError(f"--out {out}: it is {kind} and no file; {to_stdout}, as in --out - > {out}", path=out)
+    require_no_stream(out, remedy=_TO_STDOUT)
     if out.suffix.lower() in _OTHER_FILES and not out.is_dir():
         raise UsageError(
-            f"--out {out}: scores are written as {', '.join(FORMATS)}; name the file so, or {to_stdout}, as in --out - > NAME",
+            f"--out {out}: scores are written as {', '.join(FORMATS)}; name the file so, or {_TO_STDOUT}",
             path=out,
         )
 

@@ -3,7 +3,9 @@
 import ctypes
 import errno
 import os
+import re
 import shutil
+import stat
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from pipeline.storage.durable import sync_folder
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+_STREAM = re.compile(r"-|/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 
 
 def publish_file(staged: Path, target: Path) -> None:
@@ -59,19 +62,44 @@ def exchange(a: Path, b: Path) -> bool:
     raise OSError(number, os.strerror(number), str(b))
 
 
-def require_new_file(target: Path, *, overwrite: bool, flag: str = "--out") -> None:
+def require_no_stream(out: Path, *, flag: str = "--out", remedy: str) -> None:
+    """Refuse what no finished file or folder can take the place of: standard input and output by any name, pipes, devices.
+
+    Args:
+        out: The file or folder to write.
+        flag: What named it.
+        remedy: What to do instead, for the message.
+
+    Raises:
+        UsageError: It is one of those.
+    """
+    if str(out) in {"-", "/dev/stdout"}:
+        kind = "standard output"
+    elif _STREAM.fullmatch(str(out)):
+        kind = "a stream"
+    elif out.exists() and not (out.is_dir() or out.is_file()):
+        kind = "a pipe" if stat.S_ISFIFO(out.stat().st_mode) else "a device"
+    else:
+        return
+    raise UsageError(f"{flag} {out}: it is {kind} and no file; {remedy}", path=out)
+
+
+def require_new_file(target: Path, *, overwrite: bool, flag: str = "--out", example: str = "") -> None:
     """Refuse to replace a file unasked.
 
     Args:
         target: The file.
         overwrite: It may be replaced.
         flag: What named it.
+        example: A name that would do, for messages.
 
     Raises:
-        UsageError: The target is a folder, or exists and overwrite is off.
+        UsageError: The target is a stream, a device or a folder, or exists and overwrite is off.
     """
+    remedy = f"name a file such as {example}" if example else "name a file"
+    require_no_stream(target, flag=flag, remedy=remedy)
     if target.is_dir():
-        raise UsageError(f"{target}: it is a folder; name a file", path=target)
+        raise UsageError(f"{target}: it is a folder; {remedy}", path=target)
     if target.exists() and not overwrite:
         raise UsageError(
             f"{target}: it exists already; name another {flag}, or add --overwrite to replace it", path=target

@@ -122,6 +122,11 @@ def test_what_is_in_the_place_stays_there_unless_it_may_be_replaced(tmp_path: Pa
     assert done.code == 2
     assert f"{out}: it exists already; name another --onnx, or add --overwrite" in done.error
     assert files_in(tmp_path) == {"model.onnx": b"mine"}
+    done = call_here(capsys, "export", shared_run(), "--onnx", "-")
+    assert (done.code, done.error) == (
+        2,
+        "error: --onnx -: it is standard output and no file; name a file such as model.onnx",
+    )
     done = call_here(capsys, "export", shared_run(), "--onnx", tmp_path, "--overwrite")
     assert done.code == 2
     assert f"{tmp_path}: it is a folder" in done.error

@@ -55,8 +55,13 @@ def test_runs_on_other_data_are_compared_with_a_warning(runs: list[Path], tmp_pa
     other = replace(record, model=replace(record.model, dataset_fingerprint="beef" * 4))
     done = call_here(capsys, "report", runs[0], write_run(tmp_path / "other", other), "--out", tmp_path / "o.html")
     assert done.code == 0
-    assert re.search(r"warning +the datasets differ, so the accuracies cannot be compared", done.out)
+    assert re.search(r"warning +the datasets differ, so accuracies and macro-F1 cannot be compared", done.out)
     assert "different datasets" in (tmp_path / "o.html").read_text()
+    done = call_here(capsys, "report", *runs, "--out", tmp_path / "p.html", "--json")
+    assert (done.report["comparable"], done.report["differs"]) == (True, "")
+    more = write_run(tmp_path / "more", make_record(2, 5))
+    done = call_here(capsys, "report", runs[0], more, "--out", tmp_path / "q.html", "--json")
+    assert (done.report["comparable"], done.report["differs"]) == (False, "classes")
 
 
 @pytest.mark.parametrize(
@@ -65,14 +70,24 @@ def test_runs_on_other_data_are_compared_with_a_warning(runs: list[Path], tmp_pa
         ("nowhere", 2, "there is no such run"),
         ("twice", 2, "this run is given twice; name each run once"),
         ("nine", 2, "9 runs: expected 1 to 8"),
-        ("folder", 2, "it is a folder; name a file"),
+        ("folder", 2, "it is a folder; name a file such as report.html"),
+        ("-", 2, "--out -: it is standard output and no file; name a file such as report.html"),
+        ("/dev/stdout", 2, "--out /dev/stdout: it is standard output and no file; name a file"),
+        ("/dev/null", 2, "--out /dev/null: it is a device and no file; name a file"),
         ("damaged", 65, r"evaluation\.json: it is damaged"),
         ("unfinished", 2, "no training has finished there"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
-    change: str, code: int, message: str, runs: list[Path], tmp_path: Path, capsys: Capsys
+    change: str,
+    code: int,
+    message: str,
+    runs: list[Path],
+    tmp_path: Path,
+    capsys: Capsys,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     out = tmp_path / "out.html"
     if change == "nowhere":
         runs.append(tmp_path / "nowhere")
@@ -84,8 +99,10 @@ def test_what_cannot_be_compared_is_refused(
         out.mkdir()
     elif change == "damaged":
         (runs[1] / "evaluation.json").write_text("{}")
-    else:
+    elif change == "unfinished":
         (runs[1] / "model.json").unlink()
+    else:
+        out = Path(change)
     before = files_in(tmp_path)
     done = call_here(capsys, "report", *runs, "--out", out)
     assert (done.code, done.out) == (code, "")

@@ -105,6 +105,22 @@ def test_classes_without_rows_are_named(tmp_path: Path, capsys: Capsys) -> None:
     )
 
 
+def test_classes_that_are_never_recognised_are_named(tmp_path: Path, capsys: Capsys) -> None:
+    """The rare class has the texts of the frequent ones, so that nothing can tell it apart."""
+    rows = [
+        ("rare" if row % 10 == 0 else "ab"[row % 2], f"{'otter' if row % 2 else 'heron'} {row}") for row in range(400)
+    ]
+    csv, dataset = write_csv(tmp_path / "in.csv", rows), tmp_path / "dataset"
+    assert call_here(capsys, "encode", csv, "--out", dataset, "--text", "title").code == 0
+    report = call_here(capsys, "train", dataset, "--out", tmp_path / "a", "--json", *QUICK).report
+    assert report["classes_never_recognised"] == ["rare"]
+    done = call_here(capsys, "train", dataset, "--out", tmp_path / "b", *QUICK)
+    assert re.search(r"^  classes never recognised +1 of 3: 'rare'$", done.out, re.MULTILINE), done.out
+    assert "1 of 3 classes is never recognised" in (tmp_path / "b" / "report.html").read_text()
+    done = call_here(capsys, "train", shared_dataset(), "--out", tmp_path / "c", *QUICK)
+    assert "never recognised" not in done.out
+
+
 def test_a_threshold_gives_what_it_says_when_scored(tmp_path: Path, capsys: Capsys) -> None:
     """Train says how many rows a threshold keeps and how many are right; score, by another engine, must find the same."""
     choose = random.Random(0)

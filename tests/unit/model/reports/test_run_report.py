@@ -169,7 +169,7 @@ def test_what_is_written_and_drawn_stands_out_in_both_themes(theme: str) -> None
     for name in ("text", "soft", "alert"):
         assert contrast(rgb(colours[name]), rgb(colours["paper"])) >= 4.5
     for style in range(1, NUM_STYLES + 1):
-        assert contrast(rgb(colours[f"s{style}"]), rgb(colours["paper"])) >= 3
+        assert contrast(rgb(colours[f"s{style}"]), rgb(colours["paper"])) >= 4.5
     cell, paper = [int(part) for part in colours["cell"].split()], rgb(colours["paper"])
     for shade in range(101):
         mixed = [(part * shade + ground * (100 - shade)) / 100 for part, ground in zip(cell, paper, strict=True)]

@@ -82,10 +82,13 @@ def test_a_folder_is_not_named_like_a_file(name: str, inputs: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("/dev/stdout", "^--out /dev/stdout: write to standard output with --out -$"),
-        ("/dev/fd/1", "--out -$"),
-        ("/proc/self/fd/1", "--out -$"),
-        ("/dev/null", "a device and no file; .* --out - > /dev/null"),
+        (
+            "/dev/stdout",
+            "^--out /dev/stdout: it is standard output and no file; write to standard output with --out -, as in ",
+        ),
+        ("/dev/fd/1", "a stream and no file; .* --out -"),
+        ("/proc/self/fd/1", "a stream and no file"),
+        ("/dev/null", "a device and no file; .* --out - > NAME"),
         ("pipe", "a pipe and no file; .* --out - > "),
         ("s.json", r"scores are written as \.parquet, \.csv, \.jsonl, \.ndjson"),
         ("s.csv.gz", "scores are written as"),

@@ -1,6 +1,7 @@
 """Publishing: the old whole or the new whole, durably, and nothing unasked."""
 
 import errno
+import os
 import sys
 from pathlib import Path
 
@@ -103,5 +104,26 @@ def test_a_file_is_not_replaced_unasked(tmp_path: Path) -> None:
     require_new_file(target, overwrite=True)
     with pytest.raises(UsageError, match="--overwrite"):
         require_new_file(target, overwrite=False)
-    with pytest.raises(UsageError, match="it is a folder"):
-        require_new_file(tmp_path, overwrite=True)
+    with pytest.raises(UsageError, match=r"it is a folder; name a file such as a\.txt$"):
+        require_new_file(tmp_path, overwrite=True, example="a.txt")
+
+
+@pytest.mark.parametrize(
+    ("out", "kind"),
+    [
+        ("-", "standard output"),
+        ("/dev/stdout", "standard output"),
+        ("/dev/fd/1", "a stream"),
+        ("/proc/self/fd/2", "a stream"),
+        ("/dev/null", "a device"),
+        ("pipe", "a pipe"),
+    ],
+)
+def test_what_no_file_can_take_the_place_of_is_refused(
+    out: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(UsageError, match=f"^--onnx {out}: it is {kind} and no file; name a file$"):
+        require_new_file(Path(out), overwrite=True, flag="--onnx")
+    require_new_file(tmp_path / "-.txt", overwrite=False)
