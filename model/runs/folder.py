@@ -14,6 +14,7 @@ RUN/
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.storage.publish import require_local
 
 MODEL_JSON = "model.json"
 EVALUATION_JSON = "evaluation.json"
@@ -40,6 +41,7 @@ def require_free_run(run: Path, *, resume: bool, overwrite: bool) -> None:
     Raises:
         UsageError: Says which flag to use.
     """
+    require_local(run)
     if run.exists() and not run.is_dir():
         raise UsageError(f"{run}: it is a file; --out names the run's folder", path=run)
     names = {entry.name for entry in run.iterdir()} - {".lock"} if run.is_dir() else set()

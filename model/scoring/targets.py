@@ -8,7 +8,7 @@ from model.scoring.sinks import OutFormat
 from pipeline.errors import UsageError
 from pipeline.records.quarantine import require_no_foreign_file
 from pipeline.storage.endings import stem
-from pipeline.storage.publish import require_new_file, require_no_stream
+from pipeline.storage.publish import require_local, require_new_file
 from pipeline.storage.source import STDIN, Source
 
 FORMATS: dict[str, OutFormat] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -102,7 +102,7 @@ def _stem(source: Source) -> str:
 
 def _require_plain(out: Path) -> None:
     """Refuse what cannot be replaced by a finished file, and a folder named like a file of another format."""
-    require_no_stream(out, remedy=_TO_STDOUT)
+    require_local(out, remedy=_TO_STDOUT)
     if out.suffix.lower() in _OTHER_FILES and not out.is_dir():
         raise UsageError(
             f"--out {out}: scores are written as {', '.join(FORMATS)}; name the file so, or {_TO_STDOUT}",

@@ -15,6 +15,7 @@ from pipeline.storage.durable import sync_folder
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _STREAM = re.compile(r"-|/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 def publish_file(staged: Path, target: Path) -> None:
@@ -62,8 +63,8 @@ def exchange(a: Path, b: Path) -> bool:
     raise OSError(number, os.strerror(number), str(b))
 
 
-def require_no_stream(out: Path, *, flag: str = "--out", remedy: str) -> None:
-    """Refuse what no finished file or folder can take the place of: standard input and output by any name, pipes, devices.
+def require_local(out: Path, *, flag: str = "--out", remedy: str = "name a file or a folder") -> None:
+    """Refuse what no finished file or folder can take the place of: addresses, standard input and output by any name, pipes, devices.
 
     Args:
         out: The file or folder to write.
@@ -73,7 +74,9 @@ def require_no_stream(out: Path, *, flag: str = "--out", remedy: str) -> None:
     Raises:
         UsageError: It is one of those.
     """
-    if str(out) in {"-", "/dev/stdout"}:
+    if _ADDRESS.match(str(out)):
+        kind = "an address"
+    elif str(out) in {"-", "/dev/stdout"}:
         kind = "standard output"
     elif _STREAM.fullmatch(str(out)):
         kind = "a stream"
@@ -97,7 +100,7 @@ def require_new_file(target: Path, *, overwrite: bool, flag: str = "--out", exam
         UsageError: The target is a stream, a device or a folder, or exists and overwrite is off.
     """
     remedy = f"name a file such as {example}" if example else "name a file"
-    require_no_stream(target, flag=flag, remedy=remedy)
+    require_local(target, flag=flag, remedy=remedy)
     if target.is_dir():
         raise UsageError(f"{target}: it is a folder; {remedy}", path=target)
     if target.exists() and not overwrite:

@@ -5,7 +5,6 @@ can go on from there, and two jobs that want the same target cannot mix: the sec
 """
 
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
+from pipeline.storage.publish import require_local
 
 _LOCK = "lock"
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 @contextmanager
@@ -30,10 +29,10 @@ def staging(target: Path, *, progress: str = "") -> Iterator[Path]:
 
     Raises:
         TemporaryError: Another process is writing the same target, or the disk is full.
-        UsageError: The folder may not be written, something else is in its place, or the target is the root of all folders, or an address.
+        UsageError: The folder may not be written, something else is in its place, or the target is the root of all folders,
+            an address or a stream.
     """
-    if _ADDRESS.match(str(target)):
-        raise UsageError(f"{target}: it is an address; outputs go to local files and folders", path=target)
+    require_local(target)
     where = Path(os.path.realpath(target))  # A link keeps pointing there, and . has a name.
     if not where.name:
         raise UsageError(f"{target}: it is the root of all folders; name a path below it", path=target)

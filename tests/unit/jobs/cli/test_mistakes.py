@@ -63,7 +63,7 @@ def test_wrong_words_where_flags_have_their_own_way_of_reading_them() -> None:
 
 
 def test_a_mistyped_value_that_may_be_left_out_is_no_input() -> None:
-    with pytest.raises(UsageError, match=r"expected list or columns or none, got colums; did you mean columns\?"):
+    with pytest.raises(UsageError, match=r"got colums; did you mean columns\?"):
         parse("score", ScoreConfig, ["--run", "r", "--out", "o", "--probabilities", "colums", "a.csv"])
 
 

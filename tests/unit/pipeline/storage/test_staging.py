@@ -128,7 +128,10 @@ def test_the_root_of_all_folders_is_no_target() -> None:
 
 
 def test_an_address_is_no_target() -> None:
-    with pytest.raises(UsageError, match="local files"), staging(Path("s3://bucket/x.parquet")):
+    with (
+        pytest.raises(UsageError, match="an address and no file; name a file or a folder"),
+        staging(Path("s3://bucket/x.parquet")),
+    ):
         pytest.fail("that would be a folder called s3:")
 
 
