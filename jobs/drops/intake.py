@@ -93,6 +93,8 @@ class Intake:
 
     def has_lost(self, drop: Drop) -> bool:
         """Whether a drop's file was taken away, or has other content now."""
+        if not drop.sha256:  # A file that could not be read: once it can be, `look` enters it anew.
+            return drop.name not in self._contents
         return drop.sha256 not in self.files and self._contents.get(drop.name) not in {"", drop.sha256}
 
     def seconds_left(self, *, skip_growing: bool) -> list[float]:

@@ -164,6 +164,52 @@ def test_rescore_with_other_flags_replaces(run: Run, outbox: Path) -> None:
     assert "title" in pl.read_parquet(scores).columns
 
 
+def _rows_scored_total(metrics: Path) -> int:
+    (line,) = [line for line in metrics.read_text().splitlines() if line.startswith("charmill_rows_scored_total ")]
+    return int(line.split()[1])
+
+
+def test_a_rescore_that_fails_leaves_what_is_scored(run: Run, outbox: Path, tmp_path: Path) -> None:
+    metrics = tmp_path / "charmill.prom"
+    run("--metrics", metrics)
+    before = published(outbox)
+    for failed in (2, 0):
+        done = run("--keep", "tilte", "--rescore", "--metrics", metrics)
+        report = json.loads(done.out)
+        assert (done.code, report["failed"]) == (65, failed)
+        assert report["drops"] == {"scored": 2, "failed": 2, "duplicate": 1, "unsettled": 0}
+        assert "there is no column 'tilte'" in done.error
+    assert published(outbox) == before
+    assert _rows_scored_total(metrics) == 120
+    mended = run("--keep", "title", "--metrics", metrics)
+    assert (mended.code, mended.report["scored"], _rows_scored_total(metrics)) == (0, 2, 240)
+    assert mended.report["drops"] == {"scored": 2, "replaced": 2, "duplicate": 1, "unsettled": 0}
+    run("--keep", "tilte", "--rescore")
+    as_it_is = run("--keep", "title")
+    assert (as_it_is.code, as_it_is.report["scored"]) == (0, 0)
+    assert "counts as failed no longer: it is scored with this model and these flags" in as_it_is.err
+
+
+def test_a_drop_that_fails_under_another_model_too_has_one_state(
+    run: Run, inbox: Path, outbox: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(inbox)
+    inbox.mkdir()
+    (inbox / "q.csv").write_text("label,title\ntools,awl\nbad\nbad\n")
+    other = shutil.copytree(shared_run(), tmp_path / "run")
+    model = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps(model | {"temperature": 2.0}))
+    columns = ("state", "rows_in", "rows_scored", "rows_quarantined", "error")
+    assert run().code == 65
+    assert run("--rescore", run=other).code == 65
+    assert run("--max-quarantined", 1).code == 0
+    assert ledger(outbox, *columns) == [("scored", 3, 1, 2, "")]
+    assert run("--rescore", run=other).code == 65
+    assert ledger(outbox, *columns)[0] == ("scored", 3, 1, 2, "")
+    assert run("--max-quarantined", 1).code == 0
+    assert ledger(outbox, *columns) == [("scored", 3, 1, 2, "")]
+
+
 def test_a_drop_that_cannot_be_read_does_not_stop_the_others(run: Run, inbox: Path, outbox: Path) -> None:
     (inbox / "a.csv").write_bytes("text\na\n".encode("utf-16-le"))
     (inbox / "b.csv").write_text("other\na\n")
@@ -210,6 +256,20 @@ def test_a_file_that_may_not_be_read_is_tried_again(run: Run, outbox: Path, monk
     assert done.code == 0
     assert len(calls) == 6
     assert [state for _, state in ledger(outbox, "name", "state")].count("scored") == 2
+
+
+def test_a_file_whose_rights_are_mended_is_scored_by_the_next_run(
+    run: Run, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(file: Any) -> Any:
+        raise TemporaryError(f"{file.path}: cannot read: Permission denied", path=file.path)
+
+    monkeypatch.setattr("jobs.drops.intake.hash_file", locked)
+    assert run("--max-attempts", 1).code == 75
+    monkeypatch.undo()
+    done = run("--max-attempts", 1)
+    assert (done.code, done.report["drops"]) == (0, {"scored": 2, "duplicate": 1, "unsettled": 0})
+    assert "no longer" not in done.err
 
 
 def test_a_foreign_file_is_not_replaced(run: Run, outbox: Path) -> None:

@@ -55,7 +55,11 @@ def test_two_processes_with_other_flags_do_not_rescore_each_others_drops_for_eve
             num_scored.append(_finish_all(database, intake, options))
     assert num_scored == [1, 1, 0, 0, 0, 0, 0, 0]
     intakes["o"].look("n")
-    assert [drop.model for drop in Ledger(database).drops()] == ["m", "n"]
+    assert [(drop.model, drop.state) for drop in Ledger(database).drops()] == [
+        ("m", "replaced"),
+        ("m", "scored"),
+        ("n", "waiting"),
+    ]
 
 
 def test_a_drop_is_lost_when_its_file_is_gone_or_has_other_content(tmp_path: Path, database: Database) -> None:
