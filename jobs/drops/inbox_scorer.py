@@ -10,6 +10,7 @@ from jobs.drops import passed_over
 from jobs.drops.attempts import Attempts
 from jobs.drops.config import DropsConfig
 from jobs.drops.drop_scorer import ChangedError, DropScorer
+from jobs.drops.failures import Failure
 from jobs.drops.inbox import InboxFile, list_inbox
 from jobs.drops.intake import Intake
 from jobs.drops.ledger.database import Database
@@ -95,6 +96,7 @@ class InboxScorer:
         self._make_scorer = make_scorer
         self._scorer: Scorer | None = None
         self._note = note
+        self._only = config.only
         self._settle_seconds = config.settle_seconds
         self._said: dict[str, str] = {}  # What of the inbox was said to be passed over, and why.
         self._attempts = Attempts(config.max_attempts, config.retry_seconds)  # By the drop's id or the file's key.
@@ -136,9 +138,10 @@ class InboxScorer:
         """Files of the inbox that are not complete yet."""
         return self._intake.num_incomplete
 
-    def failed_drops(self) -> list[Drop]:
-        """The drops that stand failed, those of earlier processes too."""
-        return self._ledger.failed_drops()
+    def failures(self) -> list[Failure]:
+        """The drops that stand failed, those of earlier processes too; with `only`, those that it concerns."""
+        failed = filter(self._intake.is_concerned, self._ledger.failed_drops())
+        return [Failure(drop, self._intake.name_now(drop)) for drop in failed]
 
     def passed_over(self) -> dict[str, str]:
         """What the last look passed over: names, and why."""
@@ -150,6 +153,8 @@ class InboxScorer:
         Args:
             is_final: Nobody looks again; otherwise what has just changed may still be renamed, or become a drop.
         """
+        if is_final and self._only and self._intake.is_empty:
+            self._note(f"no file in the inbox is called as --only {self._only} says")
         newest = time.time() - (0 if is_final else self._settle_seconds)
         found, said = self._intake.passed_over, self._said
         new = {each.name: each.why for each in found if said.get(each.name) != each.why and each.changed_at <= newest}
@@ -165,6 +170,7 @@ class InboxScorer:
         """
         unfinished = self._ledger.unfinished_drops()  # Before the look: what comes later is not lost.
         self._intake.look(self.model.fingerprint)
+        unfinished = list(filter(self._intake.is_concerned, unfinished))
         for drop in unfinished:
             if drop.state != SCORING and self._intake.has_lost(drop):
                 self._ledger.mark_gone(drop)

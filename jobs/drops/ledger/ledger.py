@@ -62,6 +62,10 @@ class Ledger:
         """Those that stand failed."""
         return self._database.drops("state = ? ORDER BY id", FAILED)
 
+    def scored_drops(self, *, model: str, options: str) -> list[Drop]:
+        """Those that have scores by a model and with flags."""
+        return self._database.drops("state = 'scored' AND model = ? AND options = ? ORDER BY id", model, options)
+
     def hashed_files(self) -> dict[bytes, tuple[str, str]]:
         """(signature, sha256) of the inbox's files by name, as `register` was told them."""
         return {row[0]: (row[1], row[2]) for row in self._database.read("SELECT * FROM files")}
@@ -82,6 +86,7 @@ class Ledger:
         options: str,
         rescore: bool,
         file: tuple[bytes, str] | None,
+        are_scores_lost: bool = False,
     ) -> tuple[Drop, Drop] | None:
         """Take note of a file in the inbox: a new drop, a duplicate, or nothing new.
 
@@ -93,6 +98,7 @@ class Ledger:
             options: Fingerprint of the flags at hand.
             rescore: Score it again if it was not scored with this model and these flags.
             file: The file's name as bytes and its signature, to know its content by the next time; None where that is not safe.
+            are_scores_lost: What was scored with this model is no longer in the outbox, and counts as not scored.
 
         Returns:
             A duplicate that is new, and the drop whose bytes it has; None otherwise.
@@ -101,6 +107,11 @@ class Ledger:
             if file is not None:
                 connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (*file, sha256))
             connection.execute("DELETE FROM drops WHERE name = ? AND sha256 = ''", (name,))
+            if are_scores_lost:
+                connection.execute(
+                    "UPDATE drops SET state = 'replaced' WHERE sha256 = ? AND model = ? AND state = 'scored'",
+                    (sha256, model),
+                )
             known = self._database.drops("sha256 = ? ORDER BY id", sha256)
             same = [drop for drop in known if drop.state not in {DUPLICATE, REPLACED}]
             other = next((drop for drop in same if drop.state != SCORED), None)

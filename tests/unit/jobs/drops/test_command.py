@@ -362,6 +362,56 @@ def test_a_drop_counts_as_failed_until_its_file_is_mended_or_taken_away(run: Run
     assert run().code == 65
 
 
+def test_a_failed_drop_is_named_as_its_file_is_now(run: Run, inbox: Path) -> None:
+    (inbox / "x[1].csv").write_text("other\nbad\n")
+    run()
+    shutil.copy(inbox / "x[1].csv", inbox / "x2.csv")
+    assert re.match(r"error: drop \d, x\[1\]\.csv, stands", run().error)
+    (inbox / "x[1].csv").unlink()
+    done = run()
+    assert re.match(
+        r"error: drop \d, x\[1\]\.csv \(now x2\.csv\), stands failed: .*with --only x2\.csv where", done.error
+    )
+    (failed,) = json.loads(done.out)["failed_drops"]
+    assert failed["name"] == "x2.csv"
+    assert failed["error"] in done.error
+    (inbox / "x2.csv").rename(inbox / "x[1].csv")
+    assert "--only 'x[[]1].csv'" in run().error
+
+
+def test_only_some_files(run: Run, inbox: Path, outbox: Path) -> None:
+    (inbox / "a1.csv").write_text("other\nawl\n")
+    (inbox / "a2.csv").touch()
+    (inbox / "notes.txt").touch()
+    assert run("--only", "drop*").report["drops"] == {"scored": 2, "unsettled": 0}
+    assert "no file in the inbox is called as --only z* says" in run("--only", "z*").err
+    assert run().code == 65
+    (inbox / "drop1.csv").unlink()
+    before = ledger(outbox, "name", "state", "attempts")
+    done = run("--only", "a1.csv", "--columns", "title")
+    assert (done.code, done.report["scored"], done.report["failed_drops"], done.report["passed_over"]) == (0, 1, [], {})
+    after = dict.fromkeys(before) | dict.fromkeys([("a1.csv", "scored", 2)])
+    del after["a1.csv", "failed", 1]
+    assert sorted(ledger(outbox, "name", "state", "attempts")) == sorted(after)
+    done = run("--only", "a2.csv", "--columns", "title")
+    assert (done.code, [each["name"] for each in json.loads(done.out)["failed_drops"]]) == (65, ["a2.csv"])
+    (inbox / "a2.csv").unlink()
+    assert run("--only", "a1.csv").code == 0
+    assert ("a2.csv", "failed") in ledger(outbox, "name", "state")
+    assert run("--only", "a2.csv").code == 0
+    assert ("a2.csv", "gone") in ledger(outbox, "name", "state")
+
+
+def test_scores_that_were_deleted_are_made_again_when_asked(run: Run, inbox: Path, outbox: Path) -> None:
+    run()
+    whole = published(outbox)
+    next(path for path in outbox.glob("drop0-*.parquet") if "quarantine" not in path.name).unlink()
+    assert run().report["scored"] == 0
+    assert run("--rescore").report["scored"] == 1
+    assert published(outbox) == whole
+    assert run("--rescore").report["scored"] == 0
+
+
 def test_failures_that_are_allowed_are_said_all_the_same(run: Run, inbox: Path) -> None:
     (inbox / "a.csv").write_text("other\na\n")
     for failed in (1, 0):
@@ -451,11 +501,13 @@ def test_ready_suffix(run: Run, inbox: Path, outbox: Path) -> None:
     [
         (["--once", "--watch"], "--once and --watch: give one of them"),
         (["--max-attempts", 0], "--max-attempts 0: expected 1 or more"),
-        (["--ready-suffix", ".csv"], "--ready-suffix '.csv'"),
+        (["--ready-suffix", ".csv"], "--ready-suffix .csv"),
+        (["--ready-suffix", "done"], "--ready-suffix done: expected a suffix such as .done"),
+        (["--only", "in/*.csv"], "--only in/*.csv: expected a pattern of file names"),
         (["--lease", 0], "--lease 0: expected"),
         (["--lease", "inf"], "--lease inf: expected"),
         (["--lease", "nan"], "--lease nan: expected"),
-        (["--ready-suffix", ".gz"], "--ready-suffix '.gz'"),
+        (["--ready-suffix", ".gz"], "--ready-suffix .gz"),
         (["--metrics", "nowhere/x.prom"], "nowhere/x.prom: --metrics: its folder is not there"),
         (["--keep", "prediction"], "--keep prediction"),
     ],
