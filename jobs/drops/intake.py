@@ -51,7 +51,7 @@ class Intake:
         self._model = ""
         # Once for each model: two processes with other flags would else score each other's drops for ever.
         self._rescored: set[str] = set()
-        self._lost_scores: set[str] = set()
+        self._lost_scores: dict[str, int] = {}
 
     @property
     def num_incomplete(self) -> int:
@@ -75,8 +75,8 @@ class Intake:
         self.passed_over = [each for each in listing.passed_over if self._is_named_so(each.name)]
         hashed = self._ledger.hashed_files()
         wanted_again = self._ledger.wanted_again(model=model, options=self._options, rescore=self._config.rescore)
-        self._lost_scores = self._find_lost_scores() if self._config.rescore else set()
-        wanted_again |= self._lost_scores
+        self._lost_scores = self._find_lost_scores() if self._config.rescore else {}
+        wanted_again |= self._lost_scores.keys()
         self.files, self._contents = {}, {}
         self._arrivals.begin_look(files)
         for file in files:
@@ -122,11 +122,11 @@ class Intake:
         """After how long the files of the last look will be complete, as `Arrivals` says."""
         return self._arrivals.seconds_left(skip_growing=skip_growing)
 
-    def _find_lost_scores(self) -> set[str]:
-        """Contents whose scores are no longer in the outbox, unless they were asked for already."""
+    def _find_lost_scores(self) -> dict[str, int]:
+        """The drops whose scores are no longer in the outbox, by content, unless they were asked for already."""
         scored = self._ledger.scored_drops(model=self._model, options=self._options)
-        lost = {drop.sha256 for drop in scored if not (self._config.outbox / drop.scores).exists()}
-        return lost - self._rescored
+        lost = {drop.sha256: drop.id for drop in scored if not (self._config.outbox / drop.scores).exists()}
+        return {sha256: drop_id for sha256, drop_id in lost.items() if sha256 not in self._rescored}
 
     def _is_named_so(self, name: str) -> bool:
         return not self._config.only or fnmatchcase(name, self._config.only)
@@ -154,7 +154,7 @@ class Intake:
             model=self._model,
             options=self._options,
             rescore=self._config.rescore and sha256 not in self._rescored,
-            are_scores_lost=sha256 in self._lost_scores,
+            lost_scores=self._lost_scores.get(sha256),
             file=(file.key, file.signature) if is_safe else None,
         )
         self._rescored.add(sha256)

@@ -65,7 +65,7 @@ def run(config: StatusConfig) -> dict[str, Any]:
     if (config.outbox / LEDGER).exists():
         with closing(Database(config.outbox, read_only=True)) as database:
             ledger = Ledger(database)
-            drops, totals = ledger.failed_drops() if config.failed else ledger.drops(), ledger.totals()
+            drops, totals = ledger.drops(), ledger.totals()
             for name, (_, sha256) in sorted(ledger.hashed_files().items()):
                 names.setdefault(sha256, []).append(as_text(os.fsdecode(name)))
     now = time.time()
@@ -86,8 +86,13 @@ def run(config: StatusConfig) -> dict[str, Any]:
         "rows_out": scored.rows_scored,
         "rows_quarantined": scored.rows_quarantined,
         "states": {state: count.drops for state, count in totals.items()},
+        "scored_files": len({drop.sha256 for drop in drops if drop.state == SCORED}),
         "seconds_since_success": round(now - last, 3) if last else None,
-        "drops": [asdict(drop) | {"age_seconds": round(now - drop.seen_at, 3)} | more(drop) for drop in drops],
+        "drops": [
+            asdict(drop) | {"age_seconds": round(now - drop.seen_at, 3)} | more(drop)
+            for drop in drops
+            if drop.state == FAILED or not config.failed
+        ],
         "last": config.last,
         "only_failed": config.failed,
     }
@@ -115,8 +120,8 @@ def render(report: dict[str, Any]) -> str:
     ]
     since = report["seconds_since_success"]
     left_out = len(report["drops"]) - len(shown)
-    scored = [drop["sha256"] for drop in report["drops"] if drop["state"] == "scored"]
-    several = " (a file counts once for each model that scored it)" if len(set(scored)) < len(scored) else ""
+    is_twice = report["scored_files"] < report["states"]["scored"]
+    several = " (a file counts once for each model that scored it)" if is_twice else ""
     summary = {
         "drops": ", ".join(f"{state} {count:,}" for state, count in report["states"].items() if count) or "none",
         "rows in": f"{report['rows_in']:,}{several}",

@@ -86,7 +86,7 @@ class Ledger:
         options: str,
         rescore: bool,
         file: tuple[bytes, str] | None,
-        are_scores_lost: bool = False,
+        lost_scores: int | None = None,
     ) -> tuple[Drop, Drop] | None:
         """Take note of a file in the inbox: a new drop, a duplicate, or nothing new.
 
@@ -98,7 +98,7 @@ class Ledger:
             options: Fingerprint of the flags at hand.
             rescore: Score it again if it was not scored with this model and these flags.
             file: The file's name as bytes and its signature, to know its content by the next time; None where that is not safe.
-            are_scores_lost: What was scored with this model is no longer in the outbox, and counts as not scored.
+            lost_scores: The number of a drop of this content whose scores are no longer in the outbox, so that it counts as not scored.
 
         Returns:
             A duplicate that is new, and the drop whose bytes it has; None otherwise.
@@ -107,11 +107,10 @@ class Ledger:
             if file is not None:
                 connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (*file, sha256))
             connection.execute("DELETE FROM drops WHERE name = ? AND sha256 = ''", (name,))
-            if are_scores_lost:
-                connection.execute(
-                    "UPDATE drops SET state = 'replaced' WHERE sha256 = ? AND model = ? AND state = 'scored'",
-                    (sha256, model),
-                )
+            connection.execute(
+                "UPDATE drops SET state = 'replaced' WHERE id = ? AND sha256 = ? AND state = 'scored'",
+                (lost_scores, sha256),
+            )
             known = self._database.drops("sha256 = ? ORDER BY id", sha256)
             same = [drop for drop in known if drop.state not in {DUPLICATE, REPLACED}]
             other = next((drop for drop in same if drop.state != SCORED), None)
