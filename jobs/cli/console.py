@@ -188,7 +188,7 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(rows[0])
     cells = [[_shown(row[name]) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    numeric = [isinstance(rows[0][name], int | float) for name in names]
+    numeric = [any(isinstance(row[name], int | float) for row in rows) for name in names]
     lines = []
     for line in (names, *cells):
         padded = zip(line, widths, numeric, strict=True)

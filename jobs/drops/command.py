@@ -24,8 +24,9 @@ from jobs.drops.config import DropsConfig
 from pipeline.errors import CharmillError, InputError, UsageError
 
 if TYPE_CHECKING:
+    from jobs.drops.failures import Failure
     from jobs.drops.inbox_scorer import InboxScorer
-    from jobs.drops.ledger.schema import Drop, StateTotals
+    from jobs.drops.ledger.schema import StateTotals
     from model.architectures.trained import Model
 
 
@@ -110,9 +111,9 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
             else:
                 loop.run_until(stopped)
         finally:
-            totals, failed = scorer.totals(), scorer.failed_drops()
+            totals, failed = scorer.totals(), scorer.failures()
             loop.write_metrics()
-    report = _report(scorer, totals) | {"seconds": round(time.monotonic() - started, 3)}
+    report = _report(scorer, totals, failed) | {"seconds": round(time.monotonic() - started, 3)}
     if config.watch:
         return report
     if not scorer.report.scored + scorer.report.failed:
@@ -126,7 +127,7 @@ def run(config: DropsJobConfig) -> dict[str, Any]:
     return report
 
 
-def _report(scorer: "InboxScorer", totals: "Mapping[str, StateTotals]") -> dict[str, Any]:
+def _report(scorer: "InboxScorer", totals: "Mapping[str, StateTotals]", failed: "Sequence[Failure]") -> dict[str, Any]:
     done = scorer.report
     return {
         "rows_in": done.rows_in,
@@ -136,6 +137,7 @@ def _report(scorer: "InboxScorer", totals: "Mapping[str, StateTotals]") -> dict[
         "scored": done.scored,
         "failed": done.failed,
         "drops": _states(totals) | {"unsettled": scorer.num_incomplete},
+        "failed_drops": [{"number": each.drop.id, "name": each.name, "error": each.drop.error} for each in failed],
         "passed_over": scorer.passed_over(),
         "model": scorer.model.fingerprint,
         "outputs": done.outputs,
@@ -147,7 +149,7 @@ def _states(totals: "Mapping[str, StateTotals]") -> dict[str, int]:
 
 
 def _failure(
-    errors: Sequence[CharmillError], failed: "Sequence[Drop]", outbox: Path, *, allow_failed: bool
+    errors: Sequence[CharmillError], failed: "Sequence[Failure]", outbox: Path, *, allow_failed: bool
 ) -> CharmillError | None:
     """The error to end with: a temporary one before a defect, so that a scheduler tries again, and both before drops that stand failed."""
     from jobs.drops import failures

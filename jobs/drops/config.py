@@ -31,6 +31,8 @@ class DropsConfig:
     "Score again what was scored with another model or other flags."
     retry_failed: bool = False
     "Try all failed drops again, not only those of another model or flags."
+    only: Annotated[str, RARE, Parameter(metavar="PATTERN")] = ""
+    "Look at files of such names alone, as '12*.csv', with flags that fit these; the others stay as they are."
     max_attempts: Annotated[int, RARE] = 5
     "Attempts at a drop that meets temporary trouble, such as a full disk, before it is left to the next run."
     retry_seconds: Annotated[float, RARE, Parameter(metavar="SECONDS")] = 1.0
@@ -48,7 +50,15 @@ class DropsConfig:
                 raise UsageError(f"{flag} {seconds:g}: expected {least:g} to {MAX_SECONDS:g} seconds")
         if self.max_attempts < 1:
             raise UsageError(f"--max-attempts {self.max_attempts}: expected 1 or more")
-        if "/" in self.ready_suffix or (self.ready_suffix and has_ending(f"a.csv{self.ready_suffix}")):
-            raise UsageError(f"--ready-suffix {self.ready_suffix!r}: expected an ending such as .done")
+        if (
+            "/" in self.ready_suffix
+            or self.ready_suffix[:1].isalnum()
+            or (self.ready_suffix and has_ending(f"a.csv{self.ready_suffix}"))
+        ):
+            raise UsageError(
+                f"--ready-suffix {self.ready_suffix}: expected a suffix such as .done, which makes NAME.csv.done of NAME.csv"
+            )
+        if "/" in self.only:
+            raise UsageError(f"--only {self.only}: expected a pattern of file names in the inbox, without a folder")
         if self.inbox.resolve() == self.outbox.resolve():
             raise UsageError(f"--outbox {self.outbox}: it is the inbox; name another folder", path=self.outbox)

@@ -1,7 +1,7 @@
 """Scores the drops of an inbox, each exactly once: what to claim next, and what becomes of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -10,6 +10,7 @@ from jobs.drops import passed_over
 from jobs.drops.attempts import Attempts
 from jobs.drops.config import DropsConfig
 from jobs.drops.drop_scorer import ChangedError, DropScorer
+from jobs.drops.failures import Failure
 from jobs.drops.inbox import InboxFile, list_inbox
 from jobs.drops.intake import Intake
 from jobs.drops.ledger.database import Database
@@ -21,7 +22,7 @@ from jobs.drops.worker import Worker
 from model.architectures.trained import Model
 from model.scoring.part_writer import ScoreReport
 from model.scoring.scorer import Scorer
-from pipeline.errors import CharmillError, TemporaryError, UsageError, from_os_error
+from pipeline.errors import CharmillError, InputError, TemporaryError, UsageError, from_os_error
 from pipeline.execution.meter import Meters
 
 
@@ -95,6 +96,7 @@ class InboxScorer:
         self._make_scorer = make_scorer
         self._scorer: Scorer | None = None
         self._note = note
+        self._only = config.only
         self._settle_seconds = config.settle_seconds
         self._said: dict[str, str] = {}  # What of the inbox was said to be passed over, and why.
         self._attempts = Attempts(config.max_attempts, config.retry_seconds)  # By the drop's id or the file's key.
@@ -106,9 +108,9 @@ class InboxScorer:
             raise from_os_error(error, "write", config.outbox) from error
         self._database = Database(config.outbox)
         self._ledger = Ledger(self._database)
-        self._revive(all_failed=config.retry_failed)
+        self._is_revival_due, self._all_failed = True, config.retry_failed
         self._worker.remove_dead()
-        outbox.remove_rubbish(self._ledger.open_drops)
+        outbox.remove_rubbish(self._resumable_drops)
         self._leases = Leases(self._database, self._worker.name, self._worker.is_dead, config.lease_seconds)
         self._intake = Intake(config, options, self._ledger, self._take_unreadable, self._note_duplicate)
         self._drop_scorer = DropScorer(outbox, f"{self._worker.id}.", meters)
@@ -125,7 +127,7 @@ class InboxScorer:
         if model.fingerprint != self.model.fingerprint:
             self.model, self._scorer = model, None
             self._note("the model has changed", model=model.fingerprint)
-            self._revive()
+            self._is_revival_due, self._all_failed = True, False
 
     def totals(self) -> dict[str, StateTotals]:
         """All drops of the outbox, counted by state."""
@@ -136,9 +138,10 @@ class InboxScorer:
         """Files of the inbox that are not complete yet."""
         return self._intake.num_incomplete
 
-    def failed_drops(self) -> list[Drop]:
-        """The drops that stand failed, those of earlier processes too."""
-        return self._ledger.failed_drops()
+    def failures(self) -> list[Failure]:
+        """The drops that stand failed, those of earlier processes too; with `only`, those that it concerns."""
+        failed = filter(self._intake.is_concerned, self._ledger.failed_drops())
+        return [Failure(drop, self._intake.name_now(drop)) for drop in failed]
 
     def passed_over(self) -> dict[str, str]:
         """What the last look passed over: names, and why."""
@@ -150,6 +153,8 @@ class InboxScorer:
         Args:
             is_final: Nobody looks again; otherwise what has just changed may still be renamed, or become a drop.
         """
+        if is_final and self._only and self._intake.is_empty:
+            self._note(f"no file in the inbox is called as --only {self._only} says")
         newest = time.time() - (0 if is_final else self._settle_seconds)
         found, said = self._intake.passed_over, self._said
         new = {each.name: each.why for each in found if said.get(each.name) != each.why and each.changed_at <= newest}
@@ -163,16 +168,16 @@ class InboxScorer:
         Raises:
             CharmillError: The inbox cannot be read, the outbox cannot be written, or the model cannot be loaded.
         """
-        unfinished = [
-            *self._ledger.failed_drops(),
-            *self._ledger.open_drops(),
-        ]  # Before the look: what comes later is not lost.
+        unfinished = self._ledger.unfinished_drops()  # Before the look: what comes later is not lost.
         self._intake.look(self.model.fingerprint)
+        unfinished = list(filter(self._intake.is_concerned, unfinished))
         for drop in unfinished:
             if drop.state != SCORING and self._intake.has_lost(drop):
-                self._ledger.mark_gone(drop.id)
+                self._ledger.mark_gone(drop)
                 if drop.state == FAILED:
                     self._note(f"{drop.called}, counts as failed no longer: its file was changed or taken away")
+        if self._is_revival_due:
+            self._revive(unfinished)
         open_drops = self._ledger.open_drops()
         files, attempts = self._intake.files, {drop.sha256: drop.attempts for drop in open_drops}
         # What was begun least often comes first, so that a drop that kills its process does not keep the others from being scored.
@@ -283,10 +288,20 @@ class InboxScorer:
     def _note_duplicate(self, drop: Drop, first: Drop) -> None:
         self._note(f"{drop.called}, has the bytes of {first.called}, and is not scored again")
 
-    def _revive(self, *, all_failed: bool = False) -> None:
-        """Let failed drops wait again where they may come out otherwise now."""
+    def _resumable_drops(self) -> list[Drop]:
+        """Drops whose finished parts are of use."""
+        unfinished = self._ledger.unfinished_drops()
+        return [drop for drop in unfinished if drop.state != FAILED or drop.exit_code != InputError.exit_code]
+
+    def _revive(self, unfinished: Sequence[Drop]) -> None:
+        """Let failed drops wait again where they may come out otherwise now, but not those that a look at their file tries again."""
+        self._is_revival_due = False
+        drops = [drop for drop in unfinished if drop.sha256]
         model, options = self.model.fingerprint, self._options
-        if number := self._ledger.revive(model=model, options=options, all_failed=all_failed):
+        for drop in drops:
+            if self._ledger.take_back(drop, model=model, options=options):
+                self._note(f"{drop.called}, counts as failed no longer: it is scored with this model and these flags")
+        if number := self._ledger.revive(drops, model=model, options=options, all_failed=self._all_failed):
             self._note("failed drops are tried again", drops=number)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 from jobs.drops.arrivals import Arrivals
 from jobs.drops.config import DropsConfig
@@ -25,6 +26,8 @@ class Intake:
     Attributes:
         files: Those of the last look that are known to the ledger, by content.
         passed_over: What else was there.
+
+    With `only`, all of this is about files of such names alone.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Intake:
         self._model = ""
         # Once for each model: two processes with other flags would else score each other's drops for ever.
         self._rescored: set[str] = set()
+        self._lost_scores: dict[str, int] = {}
 
     @property
     def num_incomplete(self) -> int:
@@ -67,9 +71,12 @@ class Intake:
             self._model = model
             self._rescored.clear()
         listing = list_inbox(self._config.inbox, self._config.ready_suffix)
-        files, self.passed_over = listing.files, listing.passed_over
+        files = [file for file in listing.files if self._is_named_so(file.name)]
+        self.passed_over = [each for each in listing.passed_over if self._is_named_so(each.name)]
         hashed = self._ledger.hashed_files()
         wanted_again = self._ledger.wanted_again(model=model, options=self._options, rescore=self._config.rescore)
+        self._lost_scores = self._find_lost_scores() if self._config.rescore else {}
+        wanted_again |= self._lost_scores.keys()
         self.files, self._contents = {}, {}
         self._arrivals.begin_look(files)
         for file in files:
@@ -84,8 +91,22 @@ class Intake:
             self._contents[file.name] = sha256
             if sha256:
                 self.files.setdefault(sha256, file)
-        keys = {file.key for file in files}
+        keys = {file.key for file in listing.files}
         self._ledger.forget_files([key for key in hashed if key not in keys])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the last look found no file that may be a drop."""
+        return not self._contents
+
+    def is_concerned(self, drop: Drop) -> bool:
+        """Whether a drop is one to judge: with `only`, one that is named so or has a file that is."""
+        return self._is_named_so(drop.name) or drop.sha256 in self.files
+
+    def name_now(self, drop: Drop) -> str:
+        """What a drop's file is called by the last look, where it was renamed or its copy is left."""
+        file = self.files.get(drop.sha256)
+        return drop.name if file is None or self._contents.get(drop.name) == drop.sha256 else file.name
 
     def has(self, drop: Drop) -> bool:
         """Whether the last look found a drop's file."""
@@ -93,11 +114,22 @@ class Intake:
 
     def has_lost(self, drop: Drop) -> bool:
         """Whether a drop's file was taken away, or has other content now."""
+        if not drop.sha256:  # A file that could not be read: once it can be, `look` enters it anew.
+            return drop.name not in self._contents
         return drop.sha256 not in self.files and self._contents.get(drop.name) not in {"", drop.sha256}
 
     def seconds_left(self, *, skip_growing: bool) -> list[float]:
         """After how long the files of the last look will be complete, as `Arrivals` says."""
         return self._arrivals.seconds_left(skip_growing=skip_growing)
+
+    def _find_lost_scores(self) -> dict[str, int]:
+        """The drops whose scores are no longer in the outbox, by content, unless they were asked for already."""
+        scored = self._ledger.scored_drops(model=self._model, options=self._options)
+        lost = {drop.sha256: drop.id for drop in scored if not (self._config.outbox / drop.scores).exists()}
+        return {sha256: drop_id for sha256, drop_id in lost.items() if sha256 not in self._rescored}
+
+    def _is_named_so(self, name: str) -> bool:
+        return not self._config.only or fnmatchcase(name, self._config.only)
 
     def _hash_and_enter(self, file: InboxFile) -> str:
         """Returns the hash, or nothing where the file cannot be hashed now."""
@@ -122,6 +154,7 @@ class Intake:
             model=self._model,
             options=self._options,
             rescore=self._config.rescore and sha256 not in self._rescored,
+            lost_scores=self._lost_scores.get(sha256),
             file=(file.key, file.signature) if is_safe else None,
         )
         self._rescored.add(sha256)

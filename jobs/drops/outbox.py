@@ -68,15 +68,15 @@ class Outbox:
             raise from_os_error(error, "write", self.folder) from error
         return folder
 
-    def remove_rubbish(self, open_drops: Callable[[], Iterable[Drop]]) -> None:
+    def remove_rubbish(self, resumable_drops: Callable[[], Iterable[Drop]]) -> None:
         """Remove what was left by processes that were killed after the ledger's last entry of a drop.
 
         Args:
-            open_drops: Asks the ledger which drops wait or are being scored.
+            resumable_drops: Asks the ledger which drops may go on behind what is finished of them.
         """
         # The folders first: a drop that comes between the two would seem to be rubbish.
         paths = list(self.work.glob(f"{_PREFIX}*"))
-        kept = {f"{_PREFIX}{drop.id}" for drop in open_drops()}
+        kept = {f"{_PREFIX}{drop.id}" for drop in resumable_drops()}
         for path in paths:
             if path.name not in kept:
                 remove(path)

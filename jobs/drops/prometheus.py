@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.drops.ledger.schema import SCORED, StateTotals
+from jobs.drops.ledger.schema import REPLACED, SCORED, StateTotals
 from pipeline.errors import UsageError
 from pipeline.storage.durable import replace_file
 
@@ -18,11 +18,12 @@ def metrics_text(totals: Mapping[str, StateTotals], now: float) -> str:
         totals: Of the ledger, by state.
         now: Seconds since 1970.
     """
-    scored = totals[SCORED]
+    scored, replaced = totals[SCORED], totals[REPLACED]  # What was once counted stays so: counters do not fall.
     lines = [f"{_FIRST_LINE}Drops by state.", "# TYPE charmill_drops gauge"]
     lines += [f'charmill_drops{{state="{state}"}} {count.drops}' for state, count in totals.items()]
-    lines += _metric("rows_scored_total", "counter", "Rows scored.", scored.rows_scored)
-    lines += _metric("rows_quarantined_total", "counter", "Rows quarantined in scored drops.", scored.rows_quarantined)
+    lines += _metric("rows_scored_total", "counter", "Rows scored.", scored.rows_scored + replaced.rows_scored)
+    num_quarantined = scored.rows_quarantined + replaced.rows_quarantined
+    lines += _metric("rows_quarantined_total", "counter", "Rows quarantined in scored drops.", num_quarantined)
     if scored.last is not None:
         lines += _metric(
             "last_success_timestamp_seconds", "gauge", "When a drop was last scored.", round(scored.last, 3)

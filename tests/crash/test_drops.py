@@ -149,14 +149,17 @@ def test_killed_at_each_change(tmp_path: Path) -> None:
     assert len(reused) > 2
 
 
-def test_killed_at_each_change_while_a_drop_fails_and_while_other_flags_try_it_again(tmp_path: Path) -> None:
+def test_killed_at_each_change_while_a_drop_fails_and_while_other_flags_try_it_again_or_score_it_again(
+    tmp_path: Path,
+) -> None:
     inbox, folder = tmp_path / "in", tmp_path / "folder"
     inbox.mkdir()
     folder.mkdir()
     (inbox / "a.csv").write_text("label,title\n" + "bad\n" * 5 + "tools,chisel\n")
     (inbox / "empty.csv").touch()
     whole = tmp_path / "whole"
-    for flags in (["--allow-failed"], ["--allow-failed", "--max-quarantined", 1]):
+    for more in ([], ["--max-quarantined", 1], ["--keep", "tilte"], ["--keep", "title", "--max-quarantined", 1]):
+        flags = ["--allow-failed", "--rescore", *more]
         score_drops(inbox, whole, *flags)
         given = tokens(inbox, folder / "out", "--lease", 1000, *flags)
         states = killed_states(folder, partial(run_here, "drops", *given), drops_changes.CHANGES)
@@ -166,7 +169,11 @@ def test_killed_at_each_change_while_a_drop_fails_and_while_other_flags_try_it_a
             _require_same(state / "out", whole)
         assert len(states) > 20
         shutil.rmtree(tmp_path / "folder, killed")
-    assert ledger(whole, "name", "state") == [("a.csv", "scored"), ("empty.csv", "failed")]
+    assert ledger(whole, "name", "state", "rows_scored") == [
+        ("a.csv", "replaced", 1),
+        ("a.csv", "scored", 1),
+        ("empty.csv", "failed", 0),
+    ]
 
 
 def _start_together(inbox: Path, outbox: Path, number: int, prelude: str = "") -> list["subprocess.Popen[bytes]"]:

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from jobs.drops.ledger.database import Database
-from jobs.drops.ledger.schema import FAILED, SCORED, SCORING, WAITING, Drop
+from jobs.drops.ledger.schema import FAILED, IS_SCORED_SO, SCORED, SCORING, WAITING, Drop
 from pipeline.errors import CharmillError, TemporaryError
 
 
@@ -66,8 +66,8 @@ class Lease:
         self._update(values)
 
     def finish(self, values: Mapping[str, object]) -> None:
-        """Say that the drop is scored; values are columns. Its parts are forgotten."""
-        self._update({"state": SCORED, "finished_at": time.time(), **values}, forget_parts=True)
+        """Say that the drop is scored; values are columns. Its parts are forgotten, and its earlier scores by this model are replaced."""
+        self._update({"state": SCORED, "finished_at": time.time(), **values}, is_scored=True)
 
     def fail(self, values: Mapping[str, object]) -> None:
         """Say that the drop cannot be scored; values are columns. Its parts are kept, in case it is tried again."""
@@ -77,8 +77,13 @@ class Lease:
         """Let the drop wait again; its parts are kept. Values are columns, such as its error."""
         self._update({"state": WAITING, "owner": "", "lease_until": 0.0, **(values or {})})
 
-    def _update(self, values: Mapping[str, Any], *, forget_parts: bool = False) -> None:
+    def _update(self, values: Mapping[str, Any], *, is_scored: bool = False) -> None:
         with self._database.transaction() as connection:
+            if is_scored:
+                connection.execute(
+                    "UPDATE drops SET state = 'replaced' WHERE sha256 = ? AND model = ? AND state = 'scored'",
+                    (self.drop.sha256, self.drop.model),
+                )
             columns = ", ".join(f"{name} = ?" for name in values)
             updated = connection.execute(
                 f"UPDATE drops SET {columns} WHERE id = ? AND state = 'scoring' AND owner = ?",  # noqa: S608  # words of our own
@@ -86,7 +91,7 @@ class Lease:
             )
             if not updated.rowcount:
                 raise self._lost()
-            if forget_parts:
+            if is_scored:
                 connection.execute("DELETE FROM parts WHERE drop_id = ?", (self.drop.id,))
 
     def _lost(self) -> LeaseLostError:
@@ -135,7 +140,8 @@ class Leases:
         Args:
             sha256: The content.
             model: Fingerprint of the model at hand.
-            options: Fingerprint of the flags at hand. Parts that were made with others are forgotten.
+            options: Fingerprint of the flags at hand. Parts that were made with others are forgotten, and the drop itself where
+                scores by this model and these flags are there.
 
         Returns:
             A lease; None where there is nothing to do, or another process does it.
@@ -149,16 +155,12 @@ class Leases:
                     continue
                 if (drop.model, drop.options) != (model, options):
                     connection.execute("DELETE FROM parts WHERE drop_id = ?", (drop.id,))
-                other = self._database.drops(
-                    "sha256 = ? AND model = ? AND id <> ? AND state <> 'duplicate'", sha256, model, drop.id
-                )
-                if other:  # It was scored with this model meanwhile.
-                    connection.execute(
-                        "UPDATE drops SET state = 'duplicate', duplicate_of = ? WHERE id = ?", (other[0].id, drop.id)
-                    )
+                if self._database.drops(f"id = ? AND {IS_SCORED_SO}", drop.id, model, options):
+                    connection.execute("DELETE FROM drops WHERE id = ?", (drop.id,))
                     continue
                 connection.execute(
                     "UPDATE drops SET state = 'scoring', model = ?, options = ?, attempts = attempts + 1, error = '', exit_code = 0, "
+                    "rows_in = 0, rows_scored = 0, rows_quarantined = 0, "
                     "started_at = ?, finished_at = NULL, owner = ?, lease_until = ? WHERE id = ?",
                     (model, options, now, self._owner, now + self._seconds, drop.id),
                 )

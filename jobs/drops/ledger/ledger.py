@@ -2,9 +2,21 @@
 
 import sqlite3
 import time
+from collections.abc import Collection
 
 from jobs.drops.ledger.database import Database
-from jobs.drops.ledger.schema import DUPLICATE, FAILED, GONE, SCORING, STATES, WAITING, Drop, StateTotals
+from jobs.drops.ledger.schema import (
+    DUPLICATE,
+    FAILED,
+    GONE,
+    IS_SCORED_SO,
+    REPLACED,
+    SCORED,
+    STATES,
+    WAITING,
+    Drop,
+    StateTotals,
+)
 from pipeline.errors import InputError
 
 
@@ -31,9 +43,16 @@ class Ledger:
         rows = self._database.read("SELECT sha256 FROM drops WHERE state = 'gone'")
         if rescore:
             rows += self._database.read(
-                "SELECT sha256 FROM drops GROUP BY sha256 HAVING NOT sum(model = ? AND options = ?)", model, options
+                "SELECT sha256 FROM drops WHERE state NOT IN ('duplicate', 'replaced') "
+                "GROUP BY sha256 HAVING NOT sum(model = ? AND options = ?)",
+                model,
+                options,
             )
         return {row[0] for row in rows}
+
+    def unfinished_drops(self) -> list[Drop]:
+        """Those that wait, are being scored, or stand failed."""
+        return self._database.drops("state IN ('waiting', 'scoring', 'failed') ORDER BY id")
 
     def open_drops(self) -> list[Drop]:
         """Those that wait or are being scored."""
@@ -42,6 +61,10 @@ class Ledger:
     def failed_drops(self) -> list[Drop]:
         """Those that stand failed."""
         return self._database.drops("state = ? ORDER BY id", FAILED)
+
+    def scored_drops(self, *, model: str, options: str) -> list[Drop]:
+        """Those that have scores by a model and with flags."""
+        return self._database.drops("state = 'scored' AND model = ? AND options = ? ORDER BY id", model, options)
 
     def hashed_files(self) -> dict[bytes, tuple[str, str]]:
         """(signature, sha256) of the inbox's files by name, as `register` was told them."""
@@ -63,6 +86,7 @@ class Ledger:
         options: str,
         rescore: bool,
         file: tuple[bytes, str] | None,
+        lost_scores: int | None = None,
     ) -> tuple[Drop, Drop] | None:
         """Take note of a file in the inbox: a new drop, a duplicate, or nothing new.
 
@@ -74,6 +98,7 @@ class Ledger:
             options: Fingerprint of the flags at hand.
             rescore: Score it again if it was not scored with this model and these flags.
             file: The file's name as bytes and its signature, to know its content by the next time; None where that is not safe.
+            lost_scores: The number of a drop of this content whose scores are no longer in the outbox, so that it counts as not scored.
 
         Returns:
             A duplicate that is new, and the drop whose bytes it has; None otherwise.
@@ -82,19 +107,19 @@ class Ledger:
             if file is not None:
                 connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (*file, sha256))
             connection.execute("DELETE FROM drops WHERE name = ? AND sha256 = ''", (name,))
+            connection.execute(
+                "UPDATE drops SET state = 'replaced' WHERE id = ? AND sha256 = ? AND state = 'scored'",
+                (lost_scores, sha256),
+            )
             known = self._database.drops("sha256 = ? ORDER BY id", sha256)
-            same = [drop for drop in known if drop.state != DUPLICATE]
-            gone = next((drop for drop in same if drop.state == GONE), None)
-            is_open = any(drop.state in {WAITING, SCORING} for drop in same)
-            if gone is not None and not is_open:
-                _wait_again(connection, gone.id, name)
-            elif rescore and not is_open and all((drop.model, drop.options) != (model, options) for drop in same):
-                other = next((drop for drop in same if drop.model == model), None)
-                if other is not None:
-                    _wait_again(connection, other.id, name)
-                else:
-                    _insert(connection, name, num_bytes, sha256, WAITING, model, options)
-            elif not same:
+            same = [drop for drop in known if drop.state not in {DUPLICATE, REPLACED}]
+            other = next((drop for drop in same if drop.state != SCORED), None)
+            wanted = rescore and all((drop.model, drop.options) != (model, options) for drop in same)
+            if other is not None and (other.state == GONE or (other.state == FAILED and wanted)):
+                _wait_again(connection, other.id, name)
+            elif not same or (wanted and other is None):
+                # Under the name of the scores that it replaces.
+                name = next((drop.name for drop in same if drop.model == model), name)
                 _insert(connection, name, num_bytes, sha256, WAITING, model, options)
             elif all(drop.name != name for drop in known):
                 first = same[0]
@@ -115,10 +140,20 @@ class Ledger:
             )
         return self._database.drops("id = ?", drop_id)[0]
 
-    def revive(self, *, model: str, options: str, all_failed: bool = False) -> int:
+    def take_back(self, drop: Drop, *, model: str, options: str) -> bool:
+        """Forget a drop that failed to be scored again, where there are its scores by a model and with flags; returns whether it was so."""
+        with self._database.transaction() as connection:
+            forgotten = connection.execute(
+                f"DELETE FROM drops WHERE id = ? AND sha256 = ? AND state = 'failed' AND {IS_SCORED_SO}",  # noqa: S608  # words of our own
+                (drop.id, drop.sha256, model, options),
+            )
+        return bool(forgotten.rowcount)
+
+    def revive(self, drops: Collection[Drop], *, model: str, options: str, all_failed: bool = False) -> int:
         """Let drops wait again that failed for another reason than what is in them, or with another model or other flags.
 
         Args:
+            drops: Those in question. Those of them that wait for their next attempt wait no longer.
             model: Fingerprint of the model at hand.
             options: Fingerprint of the flags at hand.
             all_failed: The others too.
@@ -127,12 +162,15 @@ class Ledger:
             How many those are.
         """
         with self._database.transaction() as connection:
-            revived = connection.execute(
-                "UPDATE drops SET state = 'waiting' WHERE state = 'failed' AND (exit_code <> ? OR model <> ? OR options <> ? OR ?)",
-                (InputError.exit_code, model, options, all_failed),
+            revived = connection.executemany(
+                "UPDATE drops SET state = 'waiting' WHERE id = ? AND sha256 = ? AND state = 'failed' "
+                "AND (exit_code <> ? OR model <> ? OR options <> ? OR ?)",
+                [(drop.id, drop.sha256, InputError.exit_code, model, options, all_failed) for drop in drops],
+            ).rowcount
+            connection.executemany(
+                "UPDATE drops SET retry_at = 0 WHERE id = ? AND state = 'waiting'", [(drop.id,) for drop in drops]
             )
-            connection.execute("UPDATE drops SET retry_at = 0 WHERE state = 'waiting'")
-        return revived.rowcount
+        return max(0, revived)
 
     def give_up(self, drop_id: int) -> None:
         """Let a waiting drop be failed, with the error that it has."""
@@ -142,12 +180,13 @@ class Ledger:
                 (time.time(), drop_id),
             )
 
-    def mark_gone(self, drop_id: int) -> None:
-        """Say that the file of a drop that waits, or failed, is no longer there as it was."""
+    def mark_gone(self, drop: Drop) -> None:
+        """Say that the file of a drop that waits, or failed, is no longer there as it was; forget the drop where there are scores of it."""
+        this = "id = ? AND sha256 = ? AND state IN ('waiting', 'failed')"
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE drops SET state = 'gone' WHERE id = ? AND state IN ('waiting', 'failed')", (drop_id,)
-            )
+            is_scored = self._database.drops("sha256 = ? AND state = 'scored'", drop.sha256)
+            change = "DELETE FROM drops" if is_scored else "UPDATE drops SET state = 'gone'"
+            connection.execute(f"{change} WHERE {this}", (drop.id, drop.sha256))
 
 
 def _insert(

@@ -1,11 +1,14 @@
 """The ledger's format on one page: its tables, and what a row of `drops` says.
 
-A row is unique by content (SHA-256) and model. The same bytes under another name get a row of their own, as a duplicate.
+Of a content (SHA-256) there is one scored row for each model, and at most one that is not scored: new, or to be scored again. The same
+bytes under another name get a row of their own, as a duplicate.
 
-    waiting ──> scoring ──> scored
+    waiting ──> scoring ──> scored ──> replaced    scored again with the same model, or its scores were deleted and are made again
        ^  ^        │ └────> failed      it cannot be read, or not for now: exit_code says which; it waits again when flags or model change
        │  └────────┘ temporary trouble, an interrupt
      gone                  changed or taken away before it was scored, or after it failed; it waits again when it comes back
+
+A row that would score again what has scores is deleted instead where it is gone, or where the scores are those that it would make.
 
 Any change here bumps `FORMAT_VERSION`.
 """
@@ -15,7 +18,8 @@ from dataclasses import dataclass
 FORMAT_VERSION = 2
 
 WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE = "waiting", "scoring", "scored", "failed", "duplicate", "gone"
-STATES = (WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE)
+REPLACED = "replaced"
+STATES = (WAITING, SCORING, SCORED, FAILED, DUPLICATE, GONE, REPLACED)
 
 SCHEMA = f"""
 CREATE TABLE drops (
@@ -44,12 +48,13 @@ CREATE TABLE drops (
     owner TEXT NOT NULL DEFAULT '',            -- who is scoring it
     lease_until REAL NOT NULL DEFAULT 0
 ) STRICT;
-CREATE UNIQUE INDEX drops_once ON drops (sha256, model) WHERE state <> 'duplicate' AND sha256 <> '';
+CREATE UNIQUE INDEX drops_scored_once ON drops (sha256, model) WHERE state = 'scored';
+CREATE UNIQUE INDEX drops_open_once ON drops (sha256) WHERE state IN ('waiting', 'scoring', 'failed', 'gone') AND sha256 <> '';
 CREATE INDEX drops_by_content ON drops (sha256);
 CREATE INDEX drops_by_name ON drops (name);
 CREATE INDEX drops_by_state ON drops (state);
 CREATE TABLE parts (                           -- what is finished of a large drop that is being scored
-    drop_id INTEGER NOT NULL REFERENCES drops (id),
+    drop_id INTEGER NOT NULL REFERENCES drops (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
     content TEXT NOT NULL,
     PRIMARY KEY (drop_id, number)
@@ -60,6 +65,12 @@ CREATE TABLE files (                           -- which content the inbox's file
     sha256 TEXT NOT NULL
 ) STRICT;
 """
+
+# A condition: there are scores of the same content by a model and with flags, which are its two values.
+IS_SCORED_SO = (
+    "EXISTS (SELECT 1 FROM drops AS scored WHERE scored.sha256 = drops.sha256 AND scored.state = 'scored' "
+    "AND scored.model = ? AND scored.options = ?)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -164,6 +164,52 @@ def test_rescore_with_other_flags_replaces(run: Run, outbox: Path) -> None:
     assert "title" in pl.read_parquet(scores).columns
 
 
+def _rows_scored_total(metrics: Path) -> int:
+    (line,) = [line for line in metrics.read_text().splitlines() if line.startswith("charmill_rows_scored_total ")]
+    return int(line.split()[1])
+
+
+def test_a_rescore_that_fails_leaves_what_is_scored(run: Run, outbox: Path, tmp_path: Path) -> None:
+    metrics = tmp_path / "charmill.prom"
+    run("--metrics", metrics)
+    before = published(outbox)
+    for failed in (2, 0):
+        done = run("--keep", "tilte", "--rescore", "--metrics", metrics)
+        report = json.loads(done.out)
+        assert (done.code, report["failed"]) == (65, failed)
+        assert report["drops"] == {"scored": 2, "failed": 2, "duplicate": 1, "unsettled": 0}
+        assert "there is no column 'tilte'" in done.error
+    assert published(outbox) == before
+    assert _rows_scored_total(metrics) == 120
+    mended = run("--keep", "title", "--metrics", metrics)
+    assert (mended.code, mended.report["scored"], _rows_scored_total(metrics)) == (0, 2, 240)
+    assert mended.report["drops"] == {"scored": 2, "replaced": 2, "duplicate": 1, "unsettled": 0}
+    run("--keep", "tilte", "--rescore")
+    as_it_is = run("--keep", "title")
+    assert (as_it_is.code, as_it_is.report["scored"]) == (0, 0)
+    assert "counts as failed no longer: it is scored with this model and these flags" in as_it_is.err
+
+
+def test_a_drop_that_fails_under_another_model_too_has_one_state(
+    run: Run, inbox: Path, outbox: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(inbox)
+    inbox.mkdir()
+    (inbox / "q.csv").write_text("label,title\ntools,awl\nbad\nbad\n")
+    other = shutil.copytree(shared_run(), tmp_path / "run")
+    model = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps(model | {"temperature": 2.0}))
+    columns = ("state", "rows_in", "rows_scored", "rows_quarantined", "error")
+    assert run().code == 65
+    assert run("--rescore", run=other).code == 65
+    assert run("--max-quarantined", 1).code == 0
+    assert ledger(outbox, *columns) == [("scored", 3, 1, 2, "")]
+    assert run("--rescore", run=other).code == 65
+    assert ledger(outbox, *columns)[0] == ("scored", 3, 1, 2, "")
+    assert run("--max-quarantined", 1).code == 0
+    assert ledger(outbox, *columns) == [("scored", 3, 1, 2, "")]
+
+
 def test_a_drop_that_cannot_be_read_does_not_stop_the_others(run: Run, inbox: Path, outbox: Path) -> None:
     (inbox / "a.csv").write_bytes("text\na\n".encode("utf-16-le"))
     (inbox / "b.csv").write_text("other\na\n")
@@ -210,6 +256,20 @@ def test_a_file_that_may_not_be_read_is_tried_again(run: Run, outbox: Path, monk
     assert done.code == 0
     assert len(calls) == 6
     assert [state for _, state in ledger(outbox, "name", "state")].count("scored") == 2
+
+
+def test_a_file_whose_rights_are_mended_is_scored_by_the_next_run(
+    run: Run, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(file: Any) -> Any:
+        raise TemporaryError(f"{file.path}: cannot read: Permission denied", path=file.path)
+
+    monkeypatch.setattr("jobs.drops.intake.hash_file", locked)
+    assert run("--max-attempts", 1).code == 75
+    monkeypatch.undo()
+    done = run("--max-attempts", 1)
+    assert (done.code, done.report["drops"]) == (0, {"scored": 2, "duplicate": 1, "unsettled": 0})
+    assert "no longer" not in done.err
 
 
 def test_a_foreign_file_is_not_replaced(run: Run, outbox: Path) -> None:
@@ -302,6 +362,57 @@ def test_a_drop_counts_as_failed_until_its_file_is_mended_or_taken_away(run: Run
     assert run().code == 65
 
 
+def test_a_failed_drop_is_named_as_its_file_is_now(run: Run, inbox: Path) -> None:
+    (inbox / "x[1].csv").write_text("other\nbad\n")
+    run()
+    shutil.copy(inbox / "x[1].csv", inbox / "x2.csv")
+    (inbox / "x[1].csv").touch()  # What was changed first is looked at first.
+    assert re.match(r"error: drop \d, x\[1\]\.csv, stands", run().error)
+    (inbox / "x[1].csv").unlink()
+    done = run()
+    assert re.match(
+        r"error: drop \d, x\[1\]\.csv \(now x2\.csv\), stands failed: .*with --only x2\.csv where", done.error
+    )
+    (failed,) = json.loads(done.out)["failed_drops"]
+    assert failed["name"] == "x2.csv"
+    assert failed["error"] in done.error
+    (inbox / "x2.csv").rename(inbox / "x[1].csv")
+    assert "--only 'x[[]1].csv'" in run().error
+
+
+def test_only_some_files(run: Run, inbox: Path, outbox: Path) -> None:
+    (inbox / "a1.csv").write_text("other\nawl\n")
+    (inbox / "a2.csv").touch()
+    (inbox / "notes.txt").touch()
+    assert run("--only", "drop*").report["drops"] == {"scored": 2, "unsettled": 0}
+    assert "no file in the inbox is called as --only z* says" in run("--only", "z*").err
+    assert run().code == 65
+    (inbox / "drop1.csv").unlink()
+    before = ledger(outbox, "name", "state", "attempts")
+    done = run("--only", "a1.csv", "--columns", "title")
+    assert (done.code, done.report["scored"], done.report["failed_drops"], done.report["passed_over"]) == (0, 1, [], {})
+    after = dict.fromkeys(before) | dict.fromkeys([("a1.csv", "scored", 2)])
+    del after["a1.csv", "failed", 1]
+    assert sorted(ledger(outbox, "name", "state", "attempts")) == sorted(after)
+    done = run("--only", "a2.csv", "--columns", "title")
+    assert (done.code, [each["name"] for each in json.loads(done.out)["failed_drops"]]) == (65, ["a2.csv"])
+    (inbox / "a2.csv").unlink()
+    assert run("--only", "a1.csv").code == 0
+    assert ("a2.csv", "failed") in ledger(outbox, "name", "state")
+    assert run("--only", "a2.csv").code == 0
+    assert ("a2.csv", "gone") in ledger(outbox, "name", "state")
+
+
+def test_scores_that_were_deleted_are_made_again_when_asked(run: Run, inbox: Path, outbox: Path) -> None:
+    run()
+    whole = published(outbox)
+    next(path for path in outbox.glob("drop0-*.parquet") if "quarantine" not in path.name).unlink()
+    assert run().report["scored"] == 0
+    assert run("--rescore").report["scored"] == 1
+    assert published(outbox) == whole
+    assert run("--rescore").report["scored"] == 0
+
+
 def test_failures_that_are_allowed_are_said_all_the_same(run: Run, inbox: Path) -> None:
     (inbox / "a.csv").write_text("other\na\n")
     for failed in (1, 0):
@@ -391,11 +502,13 @@ def test_ready_suffix(run: Run, inbox: Path, outbox: Path) -> None:
     [
         (["--once", "--watch"], "--once and --watch: give one of them"),
         (["--max-attempts", 0], "--max-attempts 0: expected 1 or more"),
-        (["--ready-suffix", ".csv"], "--ready-suffix '.csv'"),
+        (["--ready-suffix", ".csv"], "--ready-suffix .csv"),
+        (["--ready-suffix", "done"], "--ready-suffix done: expected a suffix such as .done"),
+        (["--only", "in/*.csv"], "--only in/*.csv: expected a pattern of file names"),
         (["--lease", 0], "--lease 0: expected"),
         (["--lease", "inf"], "--lease inf: expected"),
         (["--lease", "nan"], "--lease nan: expected"),
-        (["--ready-suffix", ".gz"], "--ready-suffix '.gz'"),
+        (["--ready-suffix", ".gz"], "--ready-suffix .gz"),
         (["--metrics", "nowhere/x.prom"], "nowhere/x.prom: --metrics: its folder is not there"),
         (["--keep", "prediction"], "--keep prediction"),
     ],

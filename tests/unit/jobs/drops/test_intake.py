@@ -24,12 +24,12 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-def _intake(database: Database, options: str = "o") -> Intake:
+def _intake(database: Database, options: str = "o", only: str = "") -> Intake:
     def on_unreadable(file: InboxFile, error: TemporaryError) -> float:
         raise error
 
     inbox = database.outbox.parent / "in"
-    config = DropsConfig(inbox=inbox, outbox=database.outbox, settle_seconds=0, rescore=True)
+    config = DropsConfig(inbox=inbox, outbox=database.outbox, settle_seconds=0, rescore=True, only=only)
     return Intake(config, options, Ledger(database), on_unreadable, lambda drop, first: None)
 
 
@@ -55,7 +55,11 @@ def test_two_processes_with_other_flags_do_not_rescore_each_others_drops_for_eve
             num_scored.append(_finish_all(database, intake, options))
     assert num_scored == [1, 1, 0, 0, 0, 0, 0, 0]
     intakes["o"].look("n")
-    assert [drop.model for drop in Ledger(database).drops()] == ["m", "n"]
+    assert [(drop.model, drop.state) for drop in Ledger(database).drops()] == [
+        ("m", "replaced"),
+        ("m", "scored"),
+        ("n", "waiting"),
+    ]
 
 
 def test_a_drop_is_lost_when_its_file_is_gone_or_has_other_content(tmp_path: Path, database: Database) -> None:
@@ -70,3 +74,22 @@ def test_a_drop_is_lost_when_its_file_is_gone_or_has_other_content(tmp_path: Pat
     make_csv(tmp_path / "in" / "b.csv", 11)
     intake.look("m")
     assert (intake.has(drop), intake.has_lost(drop)) == (False, True)
+
+
+def test_other_files_are_neither_hashed_nor_forgotten(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+
+    def hash_file(file: InboxFile) -> tuple[str, bool]:
+        hashed.append(file.name)
+        return file.name, True
+
+    monkeypatch.setattr("jobs.drops.intake.hash_file", hash_file)
+    for name in ("a1.csv", "a2.csv", "b.csv"):
+        make_csv(tmp_path / "in" / name, 10)
+    _intake(database, only="b*").look("m")
+    _intake(database, only="a?.csv").look("m")
+    assert sorted(hashed) == ["a1.csv", "a2.csv", "b.csv"]
+    _intake(database).look("m")
+    assert len(hashed) == 3

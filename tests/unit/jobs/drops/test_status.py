@@ -1,6 +1,8 @@
 """The command `charmill drops status`."""
 
+import json
 import re
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -8,8 +10,9 @@ import pytest
 
 from jobs.drops.status import StatusConfig, render, run
 from pipeline.errors import CharmillError, UsageError
-from tests.commands import call
-from tests.drops import fill, score_drops
+from tests.commands import call, run_here
+from tests.datasets import shared_run
+from tests.drops import fill, score_drops, tokens
 
 
 @pytest.fixture
@@ -37,7 +40,29 @@ def test_status(outbox: Path) -> None:
     assert re.search(r"^ +\d  drop1\.csv +scored +61 +60 +1 ", shown, re.MULTILINE)
     assert "there is no column 'title' for --text\n" in shown
     assert "--failed says why in full" in shown
+    assert re.search(r"^ +\d  a\ufffd\[31m\.csv +failed +-  +-  +-  ", shown, re.MULTILINE)
     assert "3 earlier drops" in render(report | {"last": 1})
+
+
+def test_scores_that_are_missing(outbox: Path) -> None:
+    next(path for path in outbox.glob("drop1-*.parquet") if "quarantine" not in path.name).unlink()
+    report = run(StatusConfig(outbox=outbox))
+    assert [drop["name"] for drop in report["drops"] if drop.get("scores_missing")] == ["drop1.csv"]
+    assert re.search(r"drop1\.csv .*drop1-\w+-\w+\.parquet is missing; --rescore makes it again", render(report))
+
+
+def test_a_file_that_was_scored_again_counts_once_for_each_model(outbox: Path, tmp_path: Path) -> None:
+    score_drops(tmp_path / "in", outbox, "--rescore", "--keep", "title", "--allow-failed")
+    report = run(StatusConfig(outbox=outbox))
+    assert (report["rows_in"], report["states"]["replaced"]) == (122, 2)
+    shown = render(report)
+    assert re.search(r"drop1\.csv +replaced +- .* scored again since$", shown, re.MULTILINE)
+    assert "a file counts once" not in shown
+    other = shutil.copytree(shared_run(), tmp_path / "run")
+    model = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps(model | {"temperature": 2.0}))
+    run_here("drops", *tokens(tmp_path / "in", outbox, "--rescore", "--allow-failed", run=other))
+    assert "244 (a file counts once for each model that scored it)" in render(run(StatusConfig(outbox=outbox)))
 
 
 def test_failed_drops_alone(outbox: Path) -> None:

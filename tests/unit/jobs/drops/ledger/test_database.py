@@ -65,7 +65,7 @@ def test_a_reader_changes_nothing(tmp_path: Path, database: Database) -> None:
 @pytest.mark.parametrize("statement", ["DROP TABLE drops", "ALTER TABLE drops RENAME COLUMN rows_in TO other"])
 def test_a_ledger_of_another_shape_is_damaged(tmp_path: Path, database: Database, statement: str) -> None:
     database.close()
-    _change(tmp_path, "DROP INDEX drops_once", statement)
+    _change(tmp_path, "DROP INDEX drops_scored_once", statement)
     with closing(Database(tmp_path)) as damaged, pytest.raises(InputError, match="the ledger is damaged"):
         damaged.drops("TRUE")
 

@@ -132,11 +132,11 @@ def test_a_waiting_drop_is_scored_with_the_model_at_hand_and_once(ours: Process)
     assert ours.claim() is None
 
 
-def test_what_was_scored_with_the_model_meanwhile_is_a_duplicate(ours: Process) -> None:
+def test_what_was_scored_with_the_model_and_flags_meanwhile_is_not_scored_again(ours: Process) -> None:
     ours.claimed(model="n" * 16).finish({})
     ours.register(rescore=True)
     assert ours.claim(model="n" * 16) is None
-    assert [drop.state for drop in ours.ledger.drops()] == ["scored", "duplicate"]
+    assert [drop.state for drop in ours.ledger.drops()] == ["scored"]
 
 
 def test_temporary_trouble_is_not_tried_before_its_time(ours: Process, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,13 +146,13 @@ def test_temporary_trouble_is_not_tried_before_its_time(ours: Process, monkeypat
     monkeypatch.setattr(time, "time", lambda: now + 101)
     ours.claimed().fail({"error": "full", "exit_code": 75})
     assert ours.claim() is None
-    ours.ledger.revive(model=MODEL, options=OPTIONS)
+    ours.ledger.revive(ours.ledger.drops(), model=MODEL, options=OPTIONS)
     assert ours.claimed().drop.attempts == 3
 
 
 def test_what_failed_for_good_stays_so(ours: Process) -> None:
     ours.claimed().fail({"error": "bad", "exit_code": 65})
-    ours.ledger.revive(model=MODEL, options=OPTIONS)
+    ours.ledger.revive(ours.ledger.drops(), model=MODEL, options=OPTIONS)
     ours.register()
     assert ours.claim() is None
     ours.register(rescore=True, options="p" * 16)
@@ -163,16 +163,16 @@ def test_what_failed_for_good_stays_so(ours: Process) -> None:
 def test_what_failed_waits_again_for_another_model_or_other_flags(ours: Process, other: dict[str, str]) -> None:
     ours.claimed().fail({"error": "bad", "exit_code": 65})
     changed = {"model": MODEL, "options": OPTIONS} | other
-    assert ours.ledger.revive(model=MODEL, options=OPTIONS) == 0
-    assert ours.ledger.revive(model=changed["model"], options=changed["options"]) == 1
+    assert ours.ledger.revive(ours.ledger.drops(), model=MODEL, options=OPTIONS) == 0
+    assert ours.ledger.revive(ours.ledger.drops(), model=changed["model"], options=changed["options"]) == 1
     ours.claimed(**other).fail({"error": "bad", "exit_code": 65})
-    assert ours.ledger.revive(model=changed["model"], options=changed["options"]) == 0
-    assert ours.ledger.revive(model=MODEL, options=OPTIONS) == 1
+    assert ours.ledger.revive(ours.ledger.drops(), model=changed["model"], options=changed["options"]) == 0
+    assert ours.ledger.revive(ours.ledger.drops(), model=MODEL, options=OPTIONS) == 1
 
 
 def test_all_that_failed_can_be_tried_again(ours: Process) -> None:
     ours.claimed().fail({"error": "bad", "exit_code": 65})
-    ours.ledger.revive(model=MODEL, options=OPTIONS, all_failed=True)
+    ours.ledger.revive(ours.ledger.drops(), model=MODEL, options=OPTIONS, all_failed=True)
     assert ours.claimed().drop.attempts == 2
 
 

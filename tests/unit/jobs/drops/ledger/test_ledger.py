@@ -70,17 +70,59 @@ def test_rescore_is_for_another_model_or_other_flags(database: Database, ledger:
     _register(ledger, rescore=True, model="n" * 16)
     assert [(drop.state, drop.model[0]) for drop in ledger.drops()] == [("scored", "m"), ("waiting", "n")]
     assert _finish(database, model="n" * 16)
-    _register(ledger, rescore=True, options="p" * 16)
-    assert _finish(database, options="p" * 16)
-    assert [(drop.state, drop.model[0], drop.options[0]) for drop in ledger.drops()] == [
-        ("scored", "m", "p"),
-        ("scored", "n", "o"),
+    for options in "po":
+        _register(ledger, "twin.csv", rescore=True, options=options * 16)
+        assert _finish(database, options=options * 16)
+    assert [(drop.name, drop.state, drop.model[0], drop.options[0]) for drop in ledger.drops()] == [
+        ("a.csv", "replaced", "m", "o"),
+        ("a.csv", "scored", "n", "o"),
+        ("a.csv", "replaced", "m", "p"),
+        ("a.csv", "scored", "m", "o"),
     ]
+    assert ledger.totals()["scored"].rows_in == ledger.totals()["replaced"].rows_in == 6
+
+
+def test_what_fails_to_be_scored_again_stays_scored(database: Database, ledger: Ledger) -> None:
+    _register(ledger)
+    assert _finish(database)
+    leases = Leases(database, "here:a", lambda _: False, 30.0)
+    for options in "pp":
+        _register(ledger, rescore=True, options=options * 16)
+        lease = leases.claim("1" * 64, model="n" * 16, options=options * 16)
+        if lease is not None:
+            lease.fail({"error": "bad", "exit_code": 65, "rows_in": 9})
+    first, again = ledger.drops()
+    assert (first.state, again.state, again.attempts) == ("scored", "failed", 1)
+    assert ledger.totals()["scored"].rows_in == 3
+    assert not ledger.take_back(again, model=MODEL, options="q" * 16)
+    assert ledger.revive([again], model=MODEL, options="q" * 16) == 1
+    lease = leases.claim("1" * 64, model=MODEL, options="q" * 16)
+    assert lease is not None
+    assert (lease.drop.id, lease.drop.rows_in) == (again.id, 0)
+    lease.fail({"error": "bad", "exit_code": 65})
+    assert ledger.take_back(again, model=MODEL, options=OPTIONS)
+    assert ledger.drops() == [first]
+
+
+def test_who_wants_a_drop_scored_again_as_it_is_wants_nothing(database: Database, ledger: Ledger) -> None:
+    _register(ledger)
+    assert _finish(database)
+    _register(ledger, rescore=True, options="p" * 16)
+    assert not _finish(database)
+    assert _states(ledger) == [("a.csv", "scored")]
+
+
+def test_what_waits_to_be_scored_again_is_forgotten_with_its_file(database: Database, ledger: Ledger) -> None:
+    _register(ledger)
+    assert _finish(database)
+    _register(ledger, rescore=True, options="p" * 16)
+    ledger.mark_gone(ledger.drops()[1])
+    assert _states(ledger) == [("a.csv", "scored")]
 
 
 def test_what_was_gone_waits_again_when_it_comes_back(ledger: Ledger) -> None:
     _register(ledger)
-    ledger.mark_gone(1)
+    ledger.mark_gone(ledger.drops()[0])
     assert _states(ledger) == [("a.csv", "gone")]
     assert ledger.wanted_again(model=MODEL, options=OPTIONS, rescore=False) == {"1" * 64}
     _register(ledger, "b.csv")
