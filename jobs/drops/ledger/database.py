@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -22,6 +23,7 @@ _TEMPORARY = {
     sqlite3.SQLITE_INTERRUPT,
     sqlite3.SQLITE_PROTOCOL,
 }
+_PAUSE_SECONDS = 0.02
 _COLUMNS = ", ".join(field.name for field in fields(Drop))
 
 
@@ -46,7 +48,7 @@ class Database:
         with self._errors():
             self._connection = self._connect("?mode=ro" if read_only else "")
             if not read_only:
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._set_log()
                 # NORMAL could forget the last commits in a power cut.
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
@@ -72,6 +74,19 @@ class Database:
             connection = sqlite3.connect(f"{where}{mode}&immutable=1", uri=True, isolation_level=None)
             connection.row_factory = sqlite3.Row
         return connection
+
+    def _set_log(self) -> None:
+        """Keep a write-ahead log. SQLite does not wait here for another process that is just doing the same."""
+        deadline = time.monotonic() + self._busy_seconds
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     def _create(self) -> None:
         with self.transaction() as connection:

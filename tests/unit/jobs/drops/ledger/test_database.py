@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -92,3 +93,16 @@ def test_a_ledger_locked_for_too_long_is_temporary(tmp_path: Path, database: Dat
         with other.transaction() as connection:
             connection.execute(FILE)
     assert _num_files(database) == 1
+
+
+def test_it_waits_for_another_process_that_is_making_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = Timer(0.2, other.execute, ["ROLLBACK"])
+        timer.start()
+        Database(tmp_path).close()
+        timer.join()
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TemporaryError, match="database is locked"):
+            Database(tmp_path, busy_seconds=0.1)
+        other.execute("ROLLBACK")
