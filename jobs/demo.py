@@ -18,6 +18,7 @@ from jobs.cli.help import OUTPUT
 from jobs.cli.reading_flags import ReadingConfig
 from jobs.cli.scoring_flags import ScoringConfig
 from pipeline.errors import InputError, MissingError, TemporaryError, UsageError, from_os_error
+from pipeline.storage.publish import require_local
 from pipeline.text.synthetic import write_titles
 
 _MARK = ".charmill-demo"
@@ -87,10 +88,13 @@ def run(config: DemoConfig) -> dict[str, Any]:
 
 
 def _claim(out: Path, *, overwrite: bool) -> None:
-    """Mark the folder as the demo's, whose next run may replace what is in it; refuse one with something else in it."""
+    """Mark a new folder as the demo's, whose next run may replace what is in it; refuse one with something else in it."""
+    require_local(out, remedy="name a folder")
     mark = out / _MARK
     try:
-        if out.exists() and not mark.exists() and not overwrite and next(out.iterdir(), None):
+        if out.exists() and not mark.exists() and next(out.iterdir(), None):
+            if overwrite:
+                return
             raise UsageError(
                 f"{out}: it is not an earlier demo's, and there is something in it; name another --out, or add --overwrite to replace "
                 "dataset, run, held_out.csv and scores.parquet in it",

@@ -99,8 +99,10 @@ def run(
         CharmillError: A file could not be had; those before it are there, and a part of it may be kept to go on from.
     """
     from pipeline.storage.download import is_there
+    from pipeline.storage.publish import require_local
     from pipeline.storage.staging import exclusive
 
+    require_local(config.out, remedy="name a folder")
     started = time.monotonic()
     dataset = datasets[config.dataset]
     overwrite = config.common.overwrite

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from jobs.cli.help import INPUT, OUTPUT, RARE, RUNNING
 from pipeline.errors import UsageError
 from pipeline.storage.endings import has_ending
+from pipeline.storage.publish import require_local
 
 MAX_SECONDS = 86_400.0
 
@@ -41,6 +42,7 @@ class DropsConfig:
     "Seconds without a sign of life after which another process takes over the drop that a process on another host is scoring."
 
     def __post_init__(self) -> None:
+        require_local(self.outbox, flag="--outbox", remedy="name a folder")
         for flag, seconds, least in (
             ("--settle", self.settle_seconds, 0.0),
             ("--retry-seconds", self.retry_seconds, 0.0),

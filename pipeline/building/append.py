@@ -98,7 +98,9 @@ class Base:
         asked = require_unambiguous([*{**has, **wanted.label_names}.items()])
         known = {*self.manifest.labels, *has}
         for label in asked:
-            is_new = new_labels and not known & {label, asked[label]}
+            is_new = label not in known and (
+                asked[label] in self.manifest.labels or (new_labels and asked[label] not in known)
+            )
             if asked[label] != has.get(label) and not is_new:
                 said = f"{label}={has[label]}" if label in has else f"no name for {label!r}"
                 todo = (

@@ -270,7 +270,8 @@ def _build(options: EncodeOptions, plan: _Plan, builder: DatasetBuilder, meter: 
     except InputError as error:
         kept = keep_quarantine(builder.quarantine, options.out)
         raise InputError(f"{error}; the quarantine is {kept}" if kept else str(error), path=error.path) from error
-    builder.warnings += [*check_names(options.wanted.label_names, manifest.labels), *look_alikes(manifest.labels)]
+    names = manifest.label_names if options.wanted.label_names else {}
+    builder.warnings += [*check_names(names, manifest.labels), *look_alikes(manifest.labels, manifest.label_names)]
     hints = builder.hints("to add rows of theirs, append them in a file of their own with --new-labels")
     for said in (*hints, *builder.warnings):
         meter.note(said)

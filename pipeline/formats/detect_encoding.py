@@ -18,18 +18,20 @@ _SIGN = rb"[\x82-\x84\x86-\x89\x8b\x93\x94\x98\x9b\xa1-\xac\xae\xaf\xb1-\xb3\xb6
 _NOT_WESTERN = re.compile(
     b"|".join(
         [
-            rb"[\xc0-\xff]{3}|[\x80-\xff]{5}",
+            rb"[\xc0-\xff]{3}|[\xa1-\xff]{4}|[\x80-\xff]{5}",
             _LETTER + _SIGN + _LETTER,
             _LETTER + rb"[\xb9\xbf]",  # Polish; a superscript 1, or a question mark upside down.
-            _LETTER + rb"{3}\xb3",  # Polish; a unit of volume is shorter.
+            _LETTER + rb"{3}\xb3|\xb3[a-z]",  # Polish; a unit of volume is shorter, and ends with it.
+            rb"[a-z][\x9a\x9e]|[\x9a\x9e][a-z]",  # Slavic and Baltic languages; in the West only names have these. And Mac OS Roman.
+            rb"\xe7[b-eg-np-tv-z]",  # Latvian; a cedilla stands before a, o and u, or last.
             rb"[\xd0\xdd\xde\xf0\xfd\xfe]",  # Turkish, Czech and Romanian.
             rb"[\xec\xf9][a-z]",  # Czech; Italian and French have these letters at the ends of words.
             rb"\xf5(?!e)|\xd5(?!E)",  # Hungarian; Portuguese has them before e.
             rb"[a-z][\x8a\x8c\x8e\x9f]|\x99[a-z]",  # Mac OS Roman and cp850; capitals, and a trademark.
+            rb"[a-z][\x96\x97][a-z]",  # Mac OS Roman; dashes, which have spaces or capitals beside them.
         ]
     )
 )
-_DANISH, _SLASHED = re.compile(rb"[\xc5\xc6\xe5\xe6]"), re.compile(rb"[\xd8\xf8]")
 
 
 def detect_encoding(head: bytes, *, is_whole: bool) -> str:
@@ -47,8 +49,7 @@ def detect_encoding(head: bytes, *, is_whole: bool) -> str:
     lines = [line for line in head.splitlines(keepends=True) if not line.isascii()]
     others = [line for line in lines if not _is_utf8(line, is_whole=is_whole or line.endswith((b"\n", b"\r")))]
     num_utf8 = len(lines) - len(others)
-    has_slashed = bool(_DANISH.search(head))  # Else it is Czech.
-    num_cp1252 = sum(_is_cp1252(line, has_slashed=has_slashed) for line in others)
+    num_cp1252 = sum(map(_is_cp1252, others))
     if num_utf8 >= _MIN_SHARE * len(lines):
         return UTF8
     if not num_utf8 and num_cp1252 >= _MIN_SHARE * len(lines):
@@ -60,7 +61,7 @@ def detect_encoding(head: bytes, *, is_whole: bool) -> str:
         )
     raise HeadError(
         f"its encoding is not clear: it is neither UTF-8 nor, by its looks, {CP1252}; name it with --encoding, as in --encoding cp1250, "
-        "cp1251 or shift_jis"
+        f"shift_jis or {CP1252} all the same"
     )
 
 
@@ -73,9 +74,9 @@ def _is_utf8(part: bytes, *, is_whole: bool) -> bool:
     return True
 
 
-def _is_cp1252(line: bytes, *, has_slashed: bool) -> bool:
+def _is_cp1252(line: bytes) -> bool:
     try:
         line.decode(CP1252)
     except UnicodeDecodeError:
         return False
-    return not _NOT_WESTERN.search(line) and (has_slashed or not _SLASHED.search(line))
+    return not _NOT_WESTERN.search(line)

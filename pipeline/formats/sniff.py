@@ -55,6 +55,8 @@ def describe_format(head: bytes) -> tuple[str, str] | None:
             return what, todo
     if _HTML.match(head):
         return "an HTML page", "download the file itself"
+    if head.lstrip().startswith(b"<?xml"):
+        return "XML", "export it as CSV"
     if head.startswith(b"{") and _is_json_object(head.partition(b"\n")[0]):
         return "JSON Lines", "export it as CSV"
     return None

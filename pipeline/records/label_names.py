@@ -104,15 +104,22 @@ def check_names(names: Mapping[str, str], labels: Sequence[str]) -> list[str]:
     return [f"{FLAG}: {what} {listed(each)}" for each, what in found if each]
 
 
-def look_alikes(labels: Sequence[str]) -> list[str]:
-    """A warning where labels are the same to a person: but for capitals, for accents in one or two code points, or as numbers."""
-    alike: dict[str, list[str]] = {}
-    for label in labels:
+def look_alikes(labels: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """A warning where classes look the same to a person: but for capitals, for accents in one or two code points, or as numbers.
+
+    Args:
+        labels: That there are, named where they have a name.
+        names: By what files say.
+    """
+    alike: dict[str, dict[str, str]] = {}  # What looks so: a label of each class, by class.
+    for label in [*names, *labels]:
         number = _NUMBER.fullmatch(label)
         key = number[1] if number else unicodedata.normalize("NFC", label).casefold()
-        alike.setdefault(key, []).append(label)
-    pairs = [f"{first!a} and {other!a}" for first, other, *_ in (each for each in alike.values() if len(each) > 1)]
-    return [f"these are different classes: {listed(pairs)}; {FLAG} OTHER=LABEL makes two one"] if pairs else []
+        if (named := names.get(label, label)) in labels:
+            alike.setdefault(key, {}).setdefault(named, label)
+    pairs = [" and ".join(map(ascii, [*each.values()][:2])) for each in alike.values() if len(each) > 1]
+    todo = "" if names else f"; {FLAG} OTHER=LABEL makes two one"
+    return [f"these are different classes: {listed(pairs)}{todo}"] if pairs else []
 
 
 def listed(words: Sequence[str]) -> str:

@@ -84,7 +84,8 @@ def require_local(out: Path, *, flag: str = "--out", remedy: str = "name a file 
         kind = "a pipe" if stat.S_ISFIFO(out.stat().st_mode) else "a device"
     else:
         return
-    raise UsageError(f"{flag} {out}: it is {kind} and no file; {remedy}", path=out)
+    shown = _ADDRESS.sub(lambda found: f"{found[0]}/", str(out))  # A path has lost the second slash.
+    raise UsageError(f"{flag} {shown}: it is {kind} and no file; {remedy}", path=out)
 
 
 def require_new_file(target: Path, *, overwrite: bool, flag: str = "--out", example: str = "") -> None:

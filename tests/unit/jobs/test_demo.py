@@ -74,6 +74,12 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, monkeypatch: p
     (out / "scores.parquet").touch()
     with pytest.raises(UsageError, match="not an earlier demo's"):
         run(DemoConfig(out=out))
-    for common in (CommonConfig(overwrite=True), CommonConfig()):  # From then on it is the demo's.
+    with pytest.raises(KeyboardInterrupt):
+        run(DemoConfig(out=out, common=CommonConfig(overwrite=True)))
+    with pytest.raises(UsageError, match="not an earlier demo's"):
+        run(DemoConfig(out=out))  # That it was asked to replace once is no leave for ever.
+    for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run(DemoConfig(out=out, common=common))
+            run(DemoConfig(out=tmp_path / "new"))
+    with pytest.raises(UsageError, match="an address and no file; name a folder"):
+        run(DemoConfig(out=Path("s3://bucket/x")))

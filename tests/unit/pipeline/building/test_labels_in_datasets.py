@@ -263,9 +263,16 @@ def test_names_for_new_labels_go_with_new_labels(named: Path, capsys: Capsys, na
 
 
 def test_a_label_that_is_there_cannot_be_named_later(dataset: Path, capsys: Capsys) -> None:
-    for names in ("tools=Tools", "9=tools"):
-        done = append(capsys, dataset, ROWS[:3], "--label-names", names, "--new-labels")
-        assert (done.code, "encode all files again" in done.error) == (65, True), done.error
+    done = append(capsys, dataset, ROWS[:3], "--label-names", "tools=Tools", "--new-labels")
+    assert (done.code, "encode all files again" in done.error) == (65, True), done.error
+
+
+@pytest.mark.parametrize("more", [[], ["--new-labels"]])
+def test_a_file_may_call_a_label_that_is_there_otherwise(dataset: Path, capsys: Capsys, more: list[str]) -> None:
+    labels = read_manifest(dataset).labels
+    report = append(capsys, dataset, [("9", "one"), ("tools", "two")], "--label-names", "9=tools", *more).report
+    assert (report["rows_quarantined"], report["labels_added"], report["labels"]) == (0, [], labels)
+    assert [labels_of(dataset)[text] for text in ("one", "two")] == [["tools"], ["tools"]]
 
 
 def test_what_names_lack_is_said(tmp_path: Path, capsys: Capsys) -> None:

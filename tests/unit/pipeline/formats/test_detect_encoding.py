@@ -16,6 +16,9 @@ WESTERN = [
     "Où sont-ils ? Ça va être fâché, naïve Œuvre, 3ᵉ".replace("ᵉ", "e"),
     "Hyvää päivää, Jyväskylä",
     "På søndag får vi blåbærgrød™",
+    "København, Sørensen, Rohr Ø 20 mm",
+    "Paris\u2013Dakar, 1999\u20132000, so \u2013 or so",
+    "façade, forçar, força, França",
     "n.º 5, 2ª edição, 20 °C ± 1",
 ]
 
@@ -74,6 +77,13 @@ def test_two_encodings_in_one_file() -> None:
         ("cp1254", "\u0130stanbul\u2019da \u015firket y\u0131l\u0131 de\u011fi\u015fti"),
         ("cp1254", "Türkiye'de yeni bir gün ba\u015flad\u0131"),
         ("cp850", "Öl"),
+        ("cp1250", "Miloš na žitném poli"),
+        ("cp1250", "będzie ładna"),
+        ("cp1257", "Hokeja spēle"),
+        ("mac-roman", "El niño de España"),
+        ("mac-roman", "El corazón"),
+        ("mac-roman", "Köln"),
+        ("euc-kr", "한국"),
         ("mac-roman", "Größe"),
         ("mac-roman", "Tür wäre für"),
         ("cp850", "Über größere Plätze"),

@@ -91,8 +91,10 @@ def test_names_and_labels_that_lack_each_other_are_said() -> None:
 
 
 def test_labels_that_look_the_same_are_said() -> None:
-    assert look_alikes(["1", "2", "10", "-1", "a", "b", "1e0", "Café", "1.5"]) == []
-    (said,) = look_alikes(["1", "1.0", "01", "Sport", "sport", "Caf\u00e9", "Cafe\u0301", "7"])
+    assert look_alikes(["1", "2", "10", "-1", "a", "b", "1e0", "Café", "1.5"], {}) == []
+    assert look_alikes(["1", "2"], {"1.0": "1"}) == []
+    assert look_alikes(["World", "1.0"], {"1": "World"}) == ["these are different classes: '1' and '1.0'"]
+    (said,) = look_alikes(["1", "1.0", "01", "Sport", "sport", "Caf\u00e9", "Cafe\u0301", "7"], {})
     assert said == (
         "these are different classes: '1' and '1.0', 'Sport' and 'sport', 'Caf\\xe9' and 'Cafe\\u0301'; "
         "--label-names OTHER=LABEL makes two one"

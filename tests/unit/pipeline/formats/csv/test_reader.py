@@ -349,6 +349,7 @@ def test_refused_where_it_looks_by_itself(data: bytes, flags: dict[str, Any], me
         (b"text\ra\rb\rc", {"encoding": "latin-1"}, "lines end with CR alone"),
         (b"text,a\rb\n1,2\n", {}, "header on line 1 cannot be read .there is a CR within it"),
         (b"\n<!DOCTYPE HTML>\n<title>No access</title>", {}, "an HTML page"),
+        (b'<?xml version="1.0"?>\n<a/>\n', {"columns": ["text"]}, "this is XML"),
         (b'{"text": "a"}\n{"text": "b"}\n', {}, "JSON Lines"),
         (b"text,b\n1,2\n", {"columns": ["text", "b"]}, "its first record is a header.*leave --columns out"),
         (b"sep=;\ntext,b\n1,2\n", {"delimiter": "auto"}, "its first line says what stands between fields"),
