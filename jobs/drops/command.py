@@ -169,7 +169,7 @@ def _failure(
 def render(report: dict[str, Any]) -> str:
     """The report as text."""
     from jobs.cli.console import one_line, table
-    from jobs.drops import passed_over
+    from jobs.drops.inbox import describe_passed_over
 
     states = {state: count for state, count in report["drops"].items() if state != "unsettled"}
     return table(
@@ -181,7 +181,7 @@ def render(report: dict[str, Any]) -> str:
             "rows quarantined": report["rows_quarantined"],
             **({"rows reused": report["rows_reused"]} if report["rows_reused"] else {}),
             "drops in all": ", ".join(f"{state} {count:,}" for state, count in sorted(states.items())) or "none",
-            **({"passed over": one_line(passed_over.describe(report["passed_over"]))} if report["passed_over"] else {}),
+            **({"passed over": one_line(describe_passed_over(report["passed_over"]))} if report["passed_over"] else {}),
             "model": report["model"],
             "seconds": report["seconds"],
             "files": list(map(one_line, report["outputs"])),

@@ -4,17 +4,25 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from jobs.drops.passed_over import FOLDER, HIDDEN, LINK, OTHER_ENDING, SPECIAL, PassedOver
 from pipeline.errors import TemporaryError, UsageError, from_os_error
-from pipeline.storage.endings import has_ending
+from pipeline.storage.endings import ENDINGS, has_ending
 from pipeline.storage.source import as_text, open_stored
 
 # A file changed so shortly before it was hashed could change again without a sign: clocks are coarse.
 _RACY_SECONDS = 2.0
+
+LINK, FOLDER, SPECIAL, HIDDEN = "a link", "a folder", "no regular file", "hidden"
+OTHER_ENDING = f"does not end in {' or '.join(ENDINGS)}, plain, .gz or .zst"
+INCOMPLETE = "still being written"
+"""Why something in an inbox is passed over."""
+
+_MOST_NAMES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +57,21 @@ class InboxFile:
 def is_drop_name(name: str) -> bool:
     """Whether a file of this name may be a drop: NAME.csv and its like, but not .NAME.csv, NAME.csv.tmp or NAME.csv.part."""
     return not name.startswith(".") and has_ending(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOver:
+    """Something in the inbox that is not scored.
+
+    Attributes:
+        name: Its name as text.
+        why: The reason, as it is said.
+        changed_at: When it last changed, seconds since 1970 by the file system's clock.
+    """
+
+    name: str
+    why: str
+    changed_at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,3 +173,17 @@ def hash_file(file: InboxFile) -> tuple[str, bool] | None:
     if _signature(after) != file.signature:
         return None
     return digest, time.time() - after.st_ctime > _RACY_SECONDS
+
+
+def describe_passed_over(reasons: Mapping[str, str]) -> str:
+    """How many are passed over, their names and why, as in ``3: a.txt, b.xlsx (does not end in .csv or .tsv), old (a folder)``.
+
+    Args:
+        reasons: By name.
+    """
+    names: dict[str, list[str]] = {}
+    for name, why in islice(reasons.items(), _MOST_NAMES):
+        names.setdefault(why, []).append(name)
+    groups = [f"{', '.join(same)} ({why})" for why, same in names.items()]
+    more = len(reasons) - _MOST_NAMES
+    return f"{len(reasons):,}: {', '.join(groups)}{f', and {more:,} more' if more > 0 else ''}"

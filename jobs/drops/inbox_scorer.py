@@ -6,12 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
-from jobs.drops import passed_over
 from jobs.drops.attempts import Attempts
 from jobs.drops.config import DropsConfig
 from jobs.drops.drop_scorer import ChangedError, DropScorer
 from jobs.drops.failures import Failure
-from jobs.drops.inbox import InboxFile, list_inbox
+from jobs.drops.inbox import InboxFile, describe_passed_over, list_inbox
 from jobs.drops.intake import Intake
 from jobs.drops.ledger.database import Database
 from jobs.drops.ledger.leases import Lease, LeaseLostError, Leases
@@ -160,7 +159,7 @@ class InboxScorer:
         new = {each.name: each.why for each in found if said.get(each.name) != each.why and each.changed_at <= newest}
         self._said = {each.name: said[each.name] for each in found if each.name in said} | new
         if new:
-            self._note(f"passed over {passed_over.describe(new)}")
+            self._note(f"passed over {describe_passed_over(new)}")
 
     def run_pass(self) -> None:
         """Take note of what is new, and score what waits.

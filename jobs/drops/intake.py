@@ -6,10 +6,9 @@ from fnmatch import fnmatchcase
 
 from jobs.drops.arrivals import Arrivals
 from jobs.drops.config import DropsConfig
-from jobs.drops.inbox import InboxFile, hash_file, list_inbox
+from jobs.drops.inbox import INCOMPLETE, InboxFile, PassedOver, hash_file, list_inbox
 from jobs.drops.ledger.ledger import Ledger
 from jobs.drops.ledger.schema import Drop
-from jobs.drops.passed_over import INCOMPLETE, PassedOver
 from pipeline.errors import TemporaryError
 
 

@@ -79,20 +79,42 @@ def read_weights(run: Path, model: Model) -> Weights:
         InputError: The file is missing, cut off or altered.
     """
     path = run / WEIGHTS
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: the model's weights are missing; {REMEDY}", path=path) from error
-    except OSError as error:
-        raise from_os_error(error, "read", path) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != model.weights_sha256:
-        raise InputError(
-            f"{path}: the model is corrupt, expected {model.weights_bytes:,} bytes with SHA-256 {model.weights_sha256[:16]}, "
-            f"got {len(data):,} with {digest[:16]}; {REMEDY}",
-            path=path,
-        )
+    data = read_checked(
+        path,
+        model.weights_bytes,
+        model.weights_sha256,
+        missing="the model's weights are missing",
+        corrupt="the model is corrupt",
+    )
     try:
         return load(data)
     except SafetensorError as error:
         raise InputError(f"{path}: the model is corrupt ({error}); {REMEDY}", path=path) from error
+
+
+def read_checked(path: Path, num_bytes: int, sha256: str, *, missing: str, corrupt: str) -> bytes:
+    """Read a file that `model.json` names by its hash.
+
+    Args:
+        path: The file.
+        num_bytes: Its size, for the message.
+        sha256: Its hash, in hexadecimal.
+        missing: What to say where it is not there.
+        corrupt: What to say where it is another.
+
+    Raises:
+        InputError: The file is missing, cut off or altered.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: {missing}; {REMEDY}", path=path) from error
+    except OSError as error:
+        raise from_os_error(error, "read", path) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256:
+        raise InputError(
+            f"{path}: {corrupt}, expected {num_bytes:,} bytes with SHA-256 {sha256[:16]}, got {len(data):,} with {digest[:16]}; {REMEDY}",
+            path=path,
+        )
+    return data

@@ -4,7 +4,6 @@ There are at most `MOST` hashes, the smallest ones. Where there were more texts,
 can be told; hashes being as good as random, these are a fair sample of any texts.
 """
 
-import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from model.architectures.trained import TRAINING_TEXTS, Model
-from model.runs.folder import REMEDY
-from pipeline.errors import InputError, from_os_error
+from model.runs.model_file import read_checked
 from pipeline.inspection.duplicate_kernel import Hashes
 from pipeline.inspection.text_hashes import HASH_SEED
 from pipeline.text.encoder import hash_texts
@@ -65,18 +63,12 @@ def read_training_texts(run: Path, model: Model) -> TrainingTexts:
     Raises:
         InputError: The file is missing, cut off or altered.
     """
-    path = run / TRAINING_TEXTS
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: the hashes of the training texts are missing; {REMEDY}", path=path) from error
-    except OSError as error:
-        raise from_os_error(error, "read", path) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != model.texts_sha256:
-        raise InputError(
-            f"{path}: the hashes of the training texts are corrupt, expected {model.texts_bytes:,} bytes with SHA-256 "
-            f"{model.texts_sha256[:16]}, got {len(data):,} with {digest[:16]}; {REMEDY}",
-            path=path,
-        )
+    what = "the hashes of the training texts are"
+    data = read_checked(
+        run / TRAINING_TEXTS,
+        model.texts_bytes,
+        model.texts_sha256,
+        missing=f"{what} missing",
+        corrupt=f"{what} corrupt",
+    )
     return TrainingTexts(np.load(io.BytesIO(data)))

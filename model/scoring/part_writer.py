@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-
 from model.scoring.blocks import ScoredBlock
 from model.scoring.parts import COUNTS, Part
 from model.scoring.sinks import ScoreSink
@@ -90,10 +88,6 @@ class PartWriter:
         for reject in block.rejects:
             report.reasons[reject.reason] = report.reasons.get(reject.reason, 0) + 1
         add_unknown(report.unknown_labels, block.unknown_labels)
-
-    def copy(self, table: pa.Table) -> None:
-        """Write rows that are counted already."""
-        self.sink.write(table)
 
     def close(self, metadata: Mapping[str, str]) -> Path | None:
         """Complete both files; returns the quarantine's path, if anything was quarantined."""

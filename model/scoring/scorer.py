@@ -325,7 +325,7 @@ class Scorer:
                 index = table.column_names.index("prediction")
                 ids = pc.index_in(table.column(index).combine_chunks().cast(pa.string()), labels)
                 predictions = pa.DictionaryArray.from_arrays(ids, labels)
-                output.copy(table.set_column(index, table.schema.field(index), predictions))
+                output.sink.write(table.set_column(index, table.schema.field(index), predictions))
             for rejects in folder.read_rejects(part):
                 output.quarantine.write(rejects)
 

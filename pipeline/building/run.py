@@ -18,7 +18,7 @@ from pipeline.building.output_folder import (
 )
 from pipeline.building.progress import PROGRESS
 from pipeline.building.resume import start_build
-from pipeline.dataset.manifest import MANIFEST, QUARANTINE, Manifest, SplitEntry, read_manifest
+from pipeline.dataset.manifest import MANIFEST, QUARANTINE, Manifest, SplitEntry
 from pipeline.errors import InputError, UsageError
 from pipeline.execution.meter import Meter, Meters, rates, silent
 from pipeline.inspection.duplicates import find_seen
@@ -193,7 +193,7 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
         num_bytes = sum(source.size_bytes for source in plan.sources)
         with meters("encode", num_bytes) as meter, _noted_if_kept(stage / PROGRESS, meter):
             if plan.base is not None and not plan.sources and options.on_conflict != "replace":
-                return _nothing_to_add(options, plan, meter, stale)
+                return _nothing_to_add(options, plan, plan.base, meter, stale)
             builder = start_build(plan.build, readers, stage, plan.sources, plan.base)
             if builder.rows_reused or builder.num_shards_reused:
                 meter.note(
@@ -202,8 +202,8 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
                     shards_reused=builder.num_shards_reused,
                 )
             manifest = _build(options, plan, builder, meter, started)
-            if not plan.sources and not builder.conflicts.rows_relabelled:
-                return _nothing_to_add(options, plan, meter, stale)
+            if plan.base is not None and not plan.sources and not builder.conflicts.rows_relabelled:
+                return _nothing_to_add(options, plan, plan.base, meter, stale)
             encoded = _describe(options, plan, manifest, builder.folder, builder)
             _require_target(options, plan.base)  # Something may have come there meanwhile.
             publish_folder(builder.folder, options.out)
@@ -211,13 +211,12 @@ def encode(inputs: Sequence[str], options: EncodeOptions, readers: RowReaders, *
     return encoded
 
 
-def _nothing_to_add(options: EncodeOptions, plan: _Plan, meter: Meter, stale: Path) -> Encoded:
-    manifest = read_manifest(options.out)
+def _nothing_to_add(options: EncodeOptions, plan: _Plan, base: Base, meter: Meter, stale: Path) -> Encoded:
     meter.note("nothing to add: every file is in the dataset already", files=len(plan.skipped))
-    if manifest.num_quarantined:
+    if base.manifest.num_quarantined:
         meter.note(f"to add records that are in {QUARANTINE}, put them, mended, into a file of their own")
     remove_stale_quarantine(stale)
-    return _describe(options, plan, manifest, options.out, None)
+    return _describe(options, plan, base.manifest, options.out, None)
 
 
 def _make_plan(options: EncodeOptions, sources: list[Source]) -> _Plan:

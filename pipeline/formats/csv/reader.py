@@ -24,9 +24,6 @@ from pipeline.storage.source import Source
 from pipeline.storage.streams import LimitedStream
 
 _SAMPLE_RECORDS = 200
-_REASON = {
-    "new-line character seen in unquoted field - do you need to open the file in universal-newline mode?": "there is a CR within it"
-}
 
 
 class CsvReader:
@@ -166,8 +163,9 @@ class CsvReader:
         try:
             return [name.strip() for name in next(csv.reader([raw.decode(UTF8)], delimiter=delimiter, strict=False))]
         except csv.Error as error:
+            why = "there is a CR within it" if b"\r" in raw else error
             raise InputError(
-                f"{self._source.path}: the header on line {block.table[0, LINE]} cannot be read ({_REASON.get(str(error), error)}): "
+                f"{self._source.path}: the header on line {block.table[0, LINE]} cannot be read ({why}): "
                 f"{raw[:80]!r}; mend it",
                 path=self._source.path,
             ) from error

@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.drops.command import render
-from jobs.drops.inbox import hash_file
-from jobs.drops.passed_over import FOLDER, OTHER_ENDING
+from jobs.drops.inbox import FOLDER, OTHER_ENDING, hash_file
 from model.runs.model_file import read_model
 from model.scoring.scorer import Scorer
 from pipeline.errors import TemporaryError

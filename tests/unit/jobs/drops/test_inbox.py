@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.drops.inbox import hash_file, is_drop_name, list_inbox
-from jobs.drops.passed_over import FOLDER, HIDDEN, LINK, OTHER_ENDING, SPECIAL
+from jobs.drops.inbox import FOLDER, HIDDEN, LINK, OTHER_ENDING, SPECIAL, hash_file, is_drop_name, list_inbox
 from pipeline.errors import TemporaryError, UsageError
 from pipeline.storage.source import Source
 
