@@ -297,8 +297,11 @@ class InboxScorer:
         self._is_revival_due = False
         drops = [drop for drop in unfinished if drop.sha256]
         model, options = self.model.fingerprint, self._options
+        lost = self._intake.lost_scores() if drops else {}
         for drop in drops:
-            if self._ledger.take_back(drop, model=model, options=options):
+            if drop.sha256 in lost and self._intake.has(drop):
+                self._ledger.mark_lost(lost[drop.sha256])
+            elif self._ledger.take_back(drop, model=model, options=options):
                 self._note(f"{drop.called}, counts as failed no longer: it is scored with this model and these flags")
         if number := self._ledger.revive(drops, model=model, options=options, all_failed=self._all_failed):
             self._note("failed drops are tried again", drops=number)

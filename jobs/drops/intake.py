@@ -74,7 +74,8 @@ class Intake:
         self.passed_over = [each for each in listing.passed_over if self._is_named_so(each.name)]
         hashed = self._ledger.hashed_files()
         wanted_again = self._ledger.wanted_again(model=model, options=self._options, rescore=self._config.rescore)
-        self._lost_scores = self._find_lost_scores() if self._config.rescore else {}
+        lost = self.lost_scores() if self._config.rescore else {}
+        self._lost_scores = {sha256: drop_id for sha256, drop_id in lost.items() if sha256 not in self._rescored}
         wanted_again |= self._lost_scores.keys()
         self.files, self._contents = {}, {}
         self._arrivals.begin_look(files)
@@ -121,11 +122,10 @@ class Intake:
         """After how long the files of the last look will be complete, as `Arrivals` says."""
         return self._arrivals.seconds_left(skip_growing=skip_growing)
 
-    def _find_lost_scores(self) -> dict[str, int]:
-        """The drops whose scores are no longer in the outbox, by content, unless they were asked for already."""
+    def lost_scores(self) -> dict[str, int]:
+        """The drops whose scores by the model and with the flags at hand are no longer in the outbox, by content."""
         scored = self._ledger.scored_drops(model=self._model, options=self._options)
-        lost = {drop.sha256: drop.id for drop in scored if not (self._config.outbox / drop.scores).exists()}
-        return {sha256: drop_id for sha256, drop_id in lost.items() if sha256 not in self._rescored}
+        return {drop.sha256: drop.id for drop in scored if not (self._config.outbox / drop.scores).exists()}
 
     def _is_named_so(self, name: str) -> bool:
         return not self._config.only or fnmatchcase(name, self._config.only)

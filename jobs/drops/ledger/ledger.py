@@ -107,10 +107,8 @@ class Ledger:
             if file is not None:
                 connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (*file, sha256))
             connection.execute("DELETE FROM drops WHERE name = ? AND sha256 = ''", (name,))
-            connection.execute(
-                "UPDATE drops SET state = 'replaced' WHERE id = ? AND sha256 = ? AND state = 'scored'",
-                (lost_scores, sha256),
-            )
+            if lost_scores is not None:
+                _mark_lost(connection, lost_scores)
             known = self._database.drops("sha256 = ? ORDER BY id", sha256)
             same = [drop for drop in known if drop.state not in {DUPLICATE, REPLACED}]
             other = next((drop for drop in same if drop.state != SCORED), None)
@@ -148,6 +146,11 @@ class Ledger:
                 (drop.id, drop.sha256, model, options),
             )
         return bool(forgotten.rowcount)
+
+    def mark_lost(self, drop_id: int) -> None:
+        """Note that the scores of a drop are no longer in the outbox, so that it counts as not scored."""
+        with self._database.transaction() as connection:
+            _mark_lost(connection, drop_id)
 
     def revive(self, drops: Collection[Drop], *, model: str, options: str, all_failed: bool = False) -> int:
         """Let drops wait again that failed for another reason than what is in them, or with another model or other flags.
@@ -204,6 +207,10 @@ def _insert(
         (name, num_bytes, sha256, state, model, options, duplicate_of, time.time()),
     )
     return int(inserted.lastrowid or 0)
+
+
+def _mark_lost(connection: sqlite3.Connection, drop_id: int) -> None:
+    connection.execute("UPDATE drops SET state = 'replaced' WHERE id = ? AND state = 'scored'", (drop_id,))
 
 
 def _wait_again(connection: sqlite3.Connection, drop_id: int, name: str) -> None:

@@ -189,6 +189,17 @@ def test_a_rescore_that_fails_leaves_what_is_scored(run: Run, outbox: Path, tmp_
     assert "counts as failed no longer: it is scored with this model and these flags" in as_it_is.err
 
 
+def test_a_rescore_that_failed_is_not_taken_back_where_the_scores_are_gone(run: Run, outbox: Path) -> None:
+    run("--keep", "title")
+    whole = published(outbox)
+    next(path for path in outbox.glob("drop0-*.parquet") if "quarantine" not in path.name).unlink()
+    assert run("--keep", "tilte", "--rescore").code == 65
+    mended = run("--keep", "title")
+    assert (mended.code, mended.report["scored"]) == (0, 1)
+    assert published(outbox) == whole
+    assert run("--keep", "title").report["scored"] == 0
+
+
 def test_a_drop_that_fails_under_another_model_too_has_one_state(
     run: Run, inbox: Path, outbox: Path, tmp_path: Path
 ) -> None:
